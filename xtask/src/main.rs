@@ -1,3 +1,57 @@
-//! The chores of this project.
+//! The chores of this project, `cargo xtask CHORE`.
+//!
+//! | chore | does |
+//! | --- | --- |
+//! | `test` | runs every test, after installing what the tests need |
+//! | `check` | format, lints, documentation, licences: what needs no test |
+//! | `fuzz` | gives every fuzz target some time |
+//!
+//! `.ci/run` is `check` and then `test`; nothing is checked there that cannot be checked here.
 
-fn main() {}
+mod check;
+mod fuzz;
+mod links;
+mod machine;
+mod process;
+mod test;
+mod tool;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run every test: Rust, documentation examples, the real binary, the page in a real browser.
+    ///
+    /// What the tests need and this machine lacks is installed where that is possible (as root,
+    /// with apt); otherwise it is named, and nothing runs.
+    Test(test::Arguments),
+    /// Check everything that needs no test: format, lints, documentation and its links, licences.
+    Check,
+    /// Feed every fuzz target with random input for a while.
+    Fuzz(fuzz::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().chore {
+        Chore::Test(arguments) => test::run(&arguments),
+        Chore::Check => check::run(),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Everything that can be checked without running a test.
+
+use anyhow::Result;
+
+use crate::{links, process, tool};
+
+/// Format, lints, documentation, links, licences, in the order of how fast they answer.
+pub(crate) fn run() -> Result<()> {
+    process::run("format", process::cargo().args(["fmt", "--all", "--check"]))?;
+    links::run()?;
+    licences()?;
+    process::run(
+        "lints",
+        process::cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "--deny",
+            "warnings",
+        ]),
+    )?;
+    process::run(
+        "documentation",
+        process::cargo()
+            .env(
+                "RUSTDOCFLAGS",
+                "--deny warnings --deny rustdoc::broken_intra_doc_links",
+            )
+            .args([
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+                "--locked",
+            ]),
+    )
+}
+
+/// Licences, sources and bans, for the workspace and for the fuzz targets.
+///
+/// Known advisories are not looked up here: that needs the advisory database from the network, and
+/// `cargo deny check advisories` does it where there is one.
+fn licences() -> Result<()> {
+    let program = tool::CARGO_DENY.installed()?;
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        process::run(
+            &format!("licences, sources and bans of {manifest}"),
+            std::process::Command::new(&program)
+                .current_dir(process::root())
+                .args(["--manifest-path", manifest, "--workspace", "--locked"])
+                .args([
+                    "check",
+                    "--config",
+                    "deny.toml",
+                    "bans",
+                    "licenses",
+                    "sources",
+                ]),
+        )?;
+    }
+    Ok(())
+}
