@@ -1,0 +1,360 @@
+//! The sessions of one partition, kept ready, and the order in which each account used them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+use crate::account::{Account, AccountKey};
+use crate::device::Device;
+use crate::policy::{PolicyHistory, PolicyNumber};
+use crate::session::{Session, SessionId};
+use crate::store::{Origin, Record, Use};
+use crate::time::Timestamp;
+use crate::token::SecretHash;
+
+/// No place: the end of a chain.
+const NOWHERE: u32 = u32::MAX;
+
+/// A session kept ready. What it takes in memory is what every cached session takes: keep it small.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: SessionId,
+    pub(super) token_hash: SecretHash,
+    pub(super) device: Arc<Device>,
+    pub(super) created_at: Timestamp,
+    pub(super) last_used_at: Timestamp,
+    /// What the device was worked out from; 0 where that is not known.
+    pub(super) device_fingerprint: u64,
+    pub(super) ip_address: Option<IpAddr>,
+    pub(super) policy: PolicyNumber,
+    pub(super) token_generation: u32,
+    /// The place of its account.
+    account: u32,
+    /// Its neighbours in the account's chain, newest use first.
+    newer: u32,
+    older: u32,
+    pub(super) remembered: bool,
+    /// It has a use that the store has not recorded: it must not be dropped.
+    pub(super) unwritten: bool,
+    /// The store may know better: it must be read again before it answers.
+    pub(super) doubtful: bool,
+}
+
+/// An account that has cached sessions.
+#[derive(Debug)]
+struct AccountEntry {
+    account: Arc<Account>,
+    newest: u32,
+    sessions: u32,
+    /// Every session of the account that has not ended is cached.
+    complete: bool,
+}
+
+/// What a use brings, worked out before a partition is locked.
+#[derive(Debug)]
+pub(in crate::sessions) struct Brought {
+    pub(in crate::sessions) at: Timestamp,
+    pub(in crate::sessions) ip_address: Option<IpAddr>,
+    /// 0 where the client said nothing of itself.
+    pub(in crate::sessions) device_fingerprint: u64,
+    /// The device, as soon as somebody had to know it.
+    pub(in crate::sessions) device: Option<Arc<Device>>,
+}
+
+/// The cached sessions whose ids begin with the same bits; behind one lock.
+#[derive(Debug, Default)]
+pub(in crate::sessions) struct Partition {
+    entries: Slab<Entry>,
+    by_id: HashTable<u32>,
+    accounts: Slab<AccountEntry>,
+    by_account: HashTable<u32>,
+    /// Moves whenever the store was written: what was read before is not cached any more.
+    pub(super) generation: u64,
+    /// Sessions with a use that the store has not recorded.
+    pub(super) unwritten: Vec<SessionId>,
+}
+
+/// The hash of an id: its own random bytes. Only ids that we drew are ever inserted.
+fn hash_of(id: SessionId) -> u64 {
+    let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h]).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The hash of an account, seeded: its id may be chosen by a stranger.
+fn hash_of_account(key: &AccountKey) -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    static STATE: std::sync::LazyLock<RandomState> = std::sync::LazyLock::new(RandomState::new);
+    STATE.hash_one(key)
+}
+
+/// A place in a slab, as links keep it: a partition never holds four billion sessions.
+fn place(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(NOWHERE)
+}
+
+impl Partition {
+    /// How many sessions are cached.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn find(&self, id: SessionId) -> Option<u32> {
+        self.by_id
+            .find(hash_of(id), |&at| self.entries[at as usize].id == id)
+            .copied()
+    }
+
+    fn find_account(&self, key: &AccountKey) -> Option<u32> {
+        self.by_account
+            .find(hash_of_account(key), |&at| {
+                self.accounts[at as usize].account.key == *key
+            })
+            .copied()
+    }
+
+    pub(super) fn get(&self, id: SessionId) -> Option<&Entry> {
+        self.find(id).map(|at| &self.entries[at as usize])
+    }
+
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Entry> {
+        self.find(id).map(|at| &mut self.entries[at as usize])
+    }
+
+    /// The entry as those outside see it.
+    pub(super) fn session(&self, entry: &Entry, history: &PolicyHistory) -> Session {
+        let deadlines = history.deadlines(
+            entry.policy,
+            entry.remembered,
+            entry.created_at,
+            entry.last_used_at,
+        );
+        Session {
+            id: entry.id,
+            account: Arc::clone(&self.accounts[entry.account as usize].account),
+            remembered: entry.remembered,
+            created_at: entry.created_at,
+            last_used_at: entry.last_used_at,
+            ip_address: entry.ip_address,
+            device: Arc::clone(&entry.device),
+            expires_at: deadlines.expires_at(),
+            absolute_deadline: deadlines.absolute,
+        }
+    }
+
+    /// Caches what the store has said of a session that has not ended; a later use that only the cache
+    /// knows stays.
+    pub(super) fn put(&mut self, record: &Record) {
+        if let Some(at) = self.find(record.id) {
+            let entry = &mut self.entries[at as usize];
+            if entry.token_generation <= record.token_generation {
+                entry.token_hash = record.token_hash;
+                entry.token_generation = record.token_generation;
+            }
+            entry.doubtful = false;
+            return;
+        }
+        let account = self.account_of(&record.account);
+        let at = place(self.entries.insert(Entry {
+            id: record.id,
+            token_hash: record.token_hash,
+            device: Arc::clone(&record.last.device),
+            created_at: record.created_at,
+            last_used_at: record.last_used_at,
+            device_fingerprint: 0,
+            ip_address: record.last.ip_address,
+            policy: record.policy,
+            token_generation: record.token_generation,
+            account,
+            newer: NOWHERE,
+            older: NOWHERE,
+            remembered: record.remembered,
+            unwritten: false,
+            doubtful: false,
+        }));
+        let entries = &self.entries;
+        self.by_id.insert_unique(hash_of(record.id), at, |&other| {
+            hash_of(entries[other as usize].id)
+        });
+        self.accounts[account as usize].sessions += 1;
+        self.link(at);
+    }
+
+    /// The place of the account, under the name it was last given.
+    fn account_of(&mut self, account: &Arc<Account>) -> u32 {
+        if let Some(at) = self.find_account(&account.key) {
+            let known = &mut self.accounts[at as usize].account;
+            if known.name != account.name {
+                *known = Arc::clone(account);
+            }
+            return at;
+        }
+        let at = place(self.accounts.insert(AccountEntry {
+            account: Arc::clone(account),
+            newest: NOWHERE,
+            sessions: 0,
+            complete: false,
+        }));
+        let accounts = &self.accounts;
+        let hash = hash_of_account(&account.key);
+        self.by_account.insert_unique(hash, at, |&other| {
+            hash_of_account(&accounts[other as usize].account.key)
+        });
+        at
+    }
+
+    /// Puts an entry into its account's chain, where its last use belongs: almost always at the front.
+    fn link(&mut self, at: u32) {
+        let account = self.entries[at as usize].account as usize;
+        let key = order(&self.entries[at as usize]);
+        let (mut newer, mut older) = (NOWHERE, self.accounts[account].newest);
+        while older != NOWHERE && order(&self.entries[older as usize]) > key {
+            (newer, older) = (older, self.entries[older as usize].older);
+        }
+        let entry = &mut self.entries[at as usize];
+        (entry.newer, entry.older) = (newer, older);
+        match newer {
+            NOWHERE => self.accounts[account].newest = at,
+            newer => self.entries[newer as usize].older = at,
+        }
+        if older != NOWHERE {
+            self.entries[older as usize].newer = at;
+        }
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let Entry {
+            newer,
+            older,
+            account,
+            ..
+        } = self.entries[at as usize];
+        match newer {
+            NOWHERE => self.accounts[account as usize].newest = older,
+            newer => self.entries[newer as usize].older = older,
+        }
+        if older != NOWHERE {
+            self.entries[older as usize].newer = newer;
+        }
+    }
+
+    /// Forgets a session that has ended.
+    pub(super) fn remove(&mut self, id: SessionId) {
+        if let Some(at) = self.find(id) {
+            self.remove_at(at);
+        }
+    }
+
+    fn remove_at(&mut self, at: u32) {
+        self.unlink(at);
+        let entry = self.entries.remove(at as usize);
+        if let Ok(found) = self
+            .by_id
+            .find_entry(hash_of(entry.id), |&other| other == at)
+        {
+            found.remove();
+        }
+        let account = &mut self.accounts[entry.account as usize];
+        account.sessions -= 1;
+        // A complete account without a session is worth nothing: the store says so as fast.
+        if account.sessions == 0 {
+            let hash = hash_of_account(&account.account.key);
+            if let Ok(found) = self
+                .by_account
+                .find_entry(hash, |&other| other == entry.account)
+            {
+                found.remove();
+            }
+            self.accounts.remove(entry.account as usize);
+        }
+    }
+
+    /// Records a use, unless a later one is known.
+    pub(super) fn record_use(&mut self, id: SessionId, brought: &Brought) {
+        let Some(at) = self.find(id) else { return };
+        let entry = &mut self.entries[at as usize];
+        if brought.at < entry.last_used_at {
+            return;
+        }
+        if let Some(ip_address) = brought.ip_address {
+            entry.ip_address = Some(ip_address);
+        }
+        if let Some(device) = &brought.device {
+            entry.device = Arc::clone(device);
+            entry.device_fingerprint = brought.device_fingerprint;
+        }
+        if !entry.unwritten {
+            entry.unwritten = true;
+            self.unwritten.push(id);
+        }
+        if entry.last_used_at < brought.at {
+            entry.last_used_at = brought.at;
+            if entry.newer != NOWHERE {
+                self.unlink(at);
+                self.link(at);
+            }
+        }
+    }
+
+    /// The use of a session that the store has not recorded, where there is one.
+    pub(super) fn unwritten_use(&self, id: SessionId) -> Option<Use> {
+        let entry = self.get(id).filter(|entry| entry.unwritten)?;
+        let origin = Origin {
+            ip_address: entry.ip_address,
+            device: Arc::clone(&entry.device),
+        };
+        Some(Use {
+            id,
+            at: entry.last_used_at,
+            origin,
+        })
+    }
+
+    /// Says that every session of the account is cached.
+    pub(super) fn complete(&mut self, key: &AccountKey) {
+        if let Some(at) = self.find_account(key) {
+            self.accounts[at as usize].complete = true;
+        }
+    }
+
+    /// The cached sessions of an account, newest use first; `None` where they are not all of them.
+    pub(super) fn of_account(&self, key: &AccountKey) -> Option<impl Iterator<Item = &Entry>> {
+        let account = self
+            .find_account(key)
+            .map(|at| &self.accounts[at as usize])?;
+        let mut next = account.newest;
+        account.complete.then(|| {
+            std::iter::from_fn(move || {
+                let entry = (next != NOWHERE).then(|| &self.entries[next as usize])?;
+                next = entry.older;
+                Some(entry)
+            })
+        })
+    }
+
+    /// Drops the sessions unused for longest, down to `keep`, but none with an unwritten use.
+    pub(super) fn shrink_to(&mut self, keep: usize) {
+        let mut idle: Vec<(Timestamp, u32)> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| !entry.unwritten)
+            .map(|(at, entry)| (entry.last_used_at, place(at)))
+            .collect();
+        let surplus = self.entries.len().saturating_sub(keep).min(idle.len());
+        if surplus == 0 {
+            return;
+        }
+        idle.select_nth_unstable(surplus - 1);
+        for &(_, at) in &idle[..surplus] {
+            let account = self.entries[at as usize].account as usize;
+            self.accounts[account].complete = false;
+            self.remove_at(at);
+        }
+    }
+}
+
+/// The order of a list: by last use, and by id among uses of one millisecond.
+pub(super) fn order(entry: &Entry) -> (Timestamp, SessionId) {
+    (entry.last_used_at, entry.id)
+}

@@ -1,0 +1,210 @@
+//! What a store must do.
+//!
+//! A store keeps records and judges nothing: it reads no clock, knows no deadline and opens no token.
+//! The tests that every store must pass are in [`crate::conformance`].
+
+pub mod memory;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::account::{Account, AccountKey};
+use crate::device::Device;
+use crate::policy::{Policy, PolicyNumber};
+use crate::session::{EndedBy, Ending, SessionId};
+use crate::time::Timestamp;
+use crate::token::SecretHash;
+
+/// A store that cannot be asked, or could not do what it was asked.
+///
+/// The text is for the operator; nothing of it goes to a visitor. What was asked may or may not have
+/// happened, as with any answer that gets lost.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the store is unavailable: {reason}")]
+pub struct Unavailable {
+    /// What went wrong, for the operator.
+    pub reason: Arc<str>,
+}
+
+impl Unavailable {
+    /// A store that is unavailable because of `reason`.
+    pub fn because(reason: impl std::fmt::Display) -> Self {
+        Self {
+            reason: reason.to_string().into(),
+        }
+    }
+}
+
+/// A session as a store keeps it, from its creation until its record is purged.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its public name.
+    pub id: SessionId,
+    /// Whose it is.
+    pub account: Arc<Account>,
+    /// What is kept of its token.
+    pub token_hash: SecretHash,
+    /// How often its token was renewed.
+    pub token_generation: u32,
+    /// The policy it was created under.
+    pub policy: PolicyNumber,
+    /// Whether the device was to be remembered.
+    pub remembered: bool,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// Address and device of the sign-in.
+    pub first: Origin,
+    /// When it was last used.
+    pub last_used_at: Timestamp,
+    /// Address and device of the last use.
+    pub last: Origin,
+    /// Its end, where it has left its owner's list.
+    pub ended: Option<Ending>,
+}
+
+/// Where a use came from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Origin {
+    /// The visitor's address, where it was known.
+    pub ip_address: Option<IpAddr>,
+    /// The visitor's device.
+    pub device: Arc<Device>,
+}
+
+/// A use of a session that the store has not recorded yet.
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// The session.
+    pub id: SessionId,
+    /// When it was used.
+    pub at: Timestamp,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// What a store tells when it is opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Every policy that was ever in force, oldest first; the last one is the one it was opened with.
+    pub policies: Vec<Policy>,
+    /// The latest time that the store was told of, in any call that carries one.
+    pub latest: Timestamp,
+}
+
+/// Whether a record was inserted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Inserted {
+    /// It is there, durably.
+    Done,
+    /// Its id, or the id's sequence, belongs to another session; nothing was changed. Draw another.
+    IdTaken,
+}
+
+/// One session to end.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// The session.
+    pub id: SessionId,
+    /// How it is recorded.
+    pub ending: Ending,
+    /// A use of it that is not recorded yet, to be recorded with the end.
+    pub last_use: Option<Use>,
+}
+
+/// What came of a request to end sessions.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// These ended through this call; the others had ended before. All of it is durable.
+    Done(Vec<SessionId>),
+    /// One of the ids is unknown, or not of the account: nothing was changed.
+    NotFound,
+}
+
+/// Keeps sessions.
+///
+/// What a method has answered is durable, except where it says otherwise. Each method is one step: no
+/// other call sees half of it. Times only ever come from the caller.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Begins to use the store under `policy`: records it, unless it is the newest one already, and `now`.
+    async fn open(&self, policy: &Policy, now: Timestamp) -> Result<Opened, Unavailable>;
+
+    /// Inserts a session; in the same step ends another one, that it takes the place of.
+    ///
+    /// The account becomes known under the name that the record says, also where it had another.
+    /// A session to end that is unknown or has ended is left alone.
+    async fn insert(&self, record: Record, replaces: Option<End>) -> Result<Inserted, Unavailable>;
+
+    /// The session called `id`, also where it has ended; `None` where there is none, or it was purged.
+    async fn find(&self, id: SessionId) -> Result<Option<Record>, Unavailable>;
+
+    /// Every session of the account that has not ended, in any order.
+    async fn list(&self, account: &AccountKey) -> Result<Vec<Record>, Unavailable>;
+
+    /// Up to `limit` sessions of every account, ended ones too, that follow `after` in the store's order.
+    ///
+    /// A session that is there throughout a walk is met once. No session or fewer than `limit` are the end.
+    async fn walk(
+        &self,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Record>, Unavailable>;
+
+    /// Records uses, and that the time is `now`.
+    ///
+    /// A use that is not later than the recorded one changes nothing, nor does one of a session that has
+    /// ended or is unknown. No uses at all are a valid call: it records the time.
+    async fn touch(&self, uses: Vec<Use>, now: Timestamp) -> Result<(), Unavailable>;
+
+    /// Ends sessions, all or none.
+    ///
+    /// Where `account` is given, every id must be one of that account's, ended or not; where it is not,
+    /// ids that are unknown are left alone. A session that has ended keeps the end that it has.
+    async fn end(&self, account: Option<AccountKey>, ends: Vec<End>) -> Result<Ended, Unavailable>;
+
+    /// Gives a session another token, unless it has ended or has a token of this generation or a later one.
+    ///
+    /// True where it has the token now.
+    async fn renew(
+        &self,
+        id: SessionId,
+        hash: SecretHash,
+        generation: u32,
+    ) -> Result<bool, Unavailable>;
+
+    /// Deletes the records of these sessions, as far as they have ended; how many that were.
+    async fn purge(&self, ids: Vec<SessionId>) -> Result<u64, Unavailable>;
+
+    /// Whether the store can be read and written at this moment.
+    async fn check(&self) -> Result<(), Unavailable>;
+}
+
+/// The name of a cause, as stores keep it. Stable.
+impl EndedBy {
+    /// The cause as one word and, where it has one, the session that was used.
+    pub fn to_parts(self) -> (&'static str, Option<SessionId>) {
+        match self {
+            Self::Session(by) => ("session", Some(by)),
+            Self::Command => ("command", None),
+            Self::Deadline => ("deadline", None),
+            Self::Limit => ("limit", None),
+            Self::Password(by) => ("password", by),
+            Self::Application => ("application", None),
+        }
+    }
+
+    /// The cause that [`EndedBy::to_parts`] wrote; `None` where it never wrote that.
+    pub fn from_parts(cause: &str, by: Option<SessionId>) -> Option<Self> {
+        Some(match (cause, by) {
+            ("session", Some(by)) => Self::Session(by),
+            ("command", None) => Self::Command,
+            ("deadline", None) => Self::Deadline,
+            ("limit", None) => Self::Limit,
+            ("password", by) => Self::Password(by),
+            ("application", None) => Self::Application,
+            _ => return None,
+        })
+    }
+}
