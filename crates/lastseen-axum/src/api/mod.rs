@@ -1,0 +1,80 @@
+//! The sessions API: a file per request.
+//!
+//! | request | file |
+//! | --- | --- |
+//! | `GET /api/v1/session` | `session.rs` |
+//! | `GET /api/v1/sessions` | `list.rs` |
+//! | `DELETE /api/v1/sessions/{id}` | `delete.rs` |
+//! | `POST /api/v1/sessions/terminate` | `terminate.rs` |
+//! | `POST /api/v1/sessions/terminate-others` | `terminate_others.rs` |
+//! | `POST /api/v1/sign-out` | `sign_out.rs` |
+//!
+//! Every handler asks for the caller's session first, calls one verb of `Sessions`, and renders. An account is never named
+//! in a request: it is the one of the session, so nobody can ask for another's.
+
+mod delete;
+mod list;
+mod session;
+mod sign_out;
+mod terminate;
+mod terminate_others;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+
+use crate::problem;
+
+/// The longest page of a list, in sessions.
+pub const LONGEST_PAGE: usize = 200;
+
+/// The page of a list where the request names no `limit`, in sessions.
+pub const USUAL_PAGE: usize = 50;
+
+/// The most sessions that one request terminates.
+pub const MOST_IDS: usize = 1_000;
+
+/// The sessions API under `/api/v1`. Put [`SessionsLayer`](crate::SessionsLayer) around it.
+///
+/// It can be merged into a router or nested under any path. It has no fallback of its own.
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route("/api/v1/session", get(session::handle))
+        .route("/api/v1/sessions", get(list::handle))
+        .route("/api/v1/sessions/{id}", delete(delete::handle))
+        .route("/api/v1/sessions/terminate", post(terminate::handle))
+        .route(
+            "/api/v1/sessions/terminate-others",
+            post(terminate_others::handle),
+        )
+        .route("/api/v1/sign-out", post(sign_out::handle))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+}
+
+/// A JSON answer that depends on a session.
+pub(crate) fn json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    *response.headers_mut() = headers;
+    response
+}
+
+/// How many sessions left the list.
+pub(crate) fn terminated(count: u64) -> Response {
+    json(format!("{{\"terminated\":{count}}}").into_bytes())
+}
+
+/// An answer without a body.
+pub(crate) fn no_content() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = http::StatusCode::NO_CONTENT;
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,22 @@
+//! `POST /api/v1/sign-out`: ends the current session, and clears what the browser kept of it.
+
+use axum::response::Response;
+use lastseen::{EndedBy, Session};
+
+use super::no_content;
+use crate::context::CurrentSession;
+use crate::extract::IgnoredBody;
+use crate::problem::Problem;
+
+pub(super) async fn handle(current: CurrentSession, _: IgnoredBody) -> Result<Response, Problem> {
+    let Session {
+        id: own, account, ..
+    } = &current.session;
+    let sessions = current.context().sessions();
+    sessions
+        .terminate(&account.key, &[*own], EndedBy::Session(*own), current.now)
+        .await?;
+    let mut response = no_content();
+    current.sign_out(response.headers_mut());
+    Ok(response)
+}

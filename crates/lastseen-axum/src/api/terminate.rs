@@ -1,0 +1,47 @@
+//! `POST /api/v1/sessions/terminate`: ends several sessions, all or none of them.
+
+use std::collections::BTreeSet;
+
+use axum::response::Response;
+use lastseen::{EndedBy, Session, SessionId};
+
+use super::{MOST_IDS, terminated};
+use crate::context::CurrentSession;
+use crate::extract::ApiJson;
+use crate::problem::Problem;
+
+/// Which sessions to end.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Terminate))]
+pub(super) struct Request {
+    /// Their ids. One that occurs twice counts once.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 1000))]
+    ids: BTreeSet<String>,
+}
+
+pub(super) async fn handle(
+    current: CurrentSession,
+    ApiJson(Request { ids }): ApiJson<Request>,
+) -> Result<Response, Problem> {
+    if ids.is_empty() || ids.len() > MOST_IDS {
+        return Err(Problem::invalid_request(
+            "ids must have 1 to 1,000 session ids.",
+        ));
+    }
+    // What is no id is the id of nothing, and then none of them ends.
+    let ids: Result<Vec<SessionId>, _> = ids.iter().map(|id| id.parse()).collect();
+    let ids = ids.map_err(|_| Problem::not_found())?;
+    let Session {
+        id: own, account, ..
+    } = &current.session;
+    let sessions = current.context().sessions();
+    let count = sessions
+        .terminate(&account.key, &ids, EndedBy::Session(*own), current.now)
+        .await?;
+    let mut response = terminated(count);
+    if ids.contains(own) {
+        current.sign_out(response.headers_mut());
+    }
+    Ok(response)
+}

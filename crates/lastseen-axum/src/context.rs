@@ -1,0 +1,323 @@
+//! What one service knows: its sessions, its address, its cookie, whom it believes, what time it is.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::header::{HeaderName, HeaderValue, SET_COOKIE};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, Method};
+use lastseen::{
+    Clock, Entropy, Session, SessionToken, Sessions, Timestamp, Unavailable, Verdict, Visit,
+};
+
+use crate::caller::{Credential, client_description, peer_address};
+use crate::client_ip::{TrustedProxies, client_ip};
+use crate::clock::SystemClock;
+use crate::cookie::{Carried, Keep, SessionCookie};
+use crate::entropy::SystemEntropy;
+use crate::origin::{self, ForeignOrigin};
+use crate::problem::Problem;
+use crate::public_url::PublicUrl;
+
+/// `Clear-Site-Data` (W3C): what a browser is told to forget.
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// What it kept of our pages, and what their scripts stored. Not `"cookies"`: that would reach every host of the same
+/// site, neighbours included; our own cookie is cleared by name.
+const KEPT_DATA: HeaderValue = HeaderValue::from_static("\"cache\", \"storage\"");
+
+/// What one service knows, shared by its layer and all its handlers. Cheap to clone.
+///
+/// A handler gets it as an extractor, under [`SessionsLayer`](crate::SessionsLayer); the layer is made of it.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use lastseen::{Clock, Sessions, Settings, store::memory::MemoryStore};
+/// use lastseen_axum::{PublicUrl, SessionsContext, SystemClock, TrustedProxies};
+///
+/// # async fn build() -> Result<(), Box<dyn std::error::Error>> {
+/// let clock = Arc::new(SystemClock::new());
+/// let sessions = Sessions::open(Arc::new(MemoryStore::new()), Settings::default(), clock.now()).await?;
+/// let context = SessionsContext::new(sessions, PublicUrl::parse("https://account.example")?)
+///     .with_trusted_proxies(["10.0.0.0/8".parse()?].into_iter().collect())
+///     .with_clock(clock);
+/// assert_eq!(context.cookie().name(), "__Host-lastseen");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionsContext {
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    sessions: Sessions,
+    public_url: PublicUrl,
+    cookie: SessionCookie,
+    trusted_proxies: TrustedProxies,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl std::fmt::Debug for SessionsContext {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("SessionsContext")
+            .field("public_url", &self.shared.public_url)
+            .field("trusted_proxies", &self.shared.trusted_proxies)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionsContext {
+    /// Sessions for a service that browsers reach under this URL: no proxy trusted, the system's clock and randomness.
+    #[must_use]
+    pub fn new(sessions: Sessions, public_url: PublicUrl) -> Self {
+        let shared = Shared {
+            sessions,
+            cookie: SessionCookie::of(&public_url),
+            public_url,
+            trusted_proxies: TrustedProxies::none(),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(SystemEntropy),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
+        change(Arc::make_mut(&mut self.shared));
+        self
+    }
+
+    /// The same, with proxies whose word on the visitor's address is taken.
+    #[must_use]
+    pub fn with_trusted_proxies(self, trusted_proxies: TrustedProxies) -> Self {
+        self.with(|shared| shared.trusted_proxies = trusted_proxies)
+    }
+
+    /// The same, by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        self.with(|shared| shared.clock = clock)
+    }
+
+    /// The same, with another source of randomness.
+    #[must_use]
+    pub fn with_entropy(self, entropy: Arc<dyn Entropy>) -> Self {
+        self.with(|shared| shared.entropy = entropy)
+    }
+
+    /// The sessions: every verb there is.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.shared.sessions
+    }
+
+    /// The URL under which browsers reach the service.
+    #[must_use]
+    pub fn public_url(&self) -> &PublicUrl {
+        &self.shared.public_url
+    }
+
+    /// The session cookie.
+    #[must_use]
+    pub fn cookie(&self) -> &SessionCookie {
+        &self.shared.cookie
+    }
+
+    /// Where secrets come from.
+    #[must_use]
+    pub fn entropy(&self) -> &dyn Entropy {
+        &*self.shared.entropy
+    }
+
+    /// The time that sessions are judged by: never earlier than any that was seen before, also over a restart.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.sessions.observe(self.shared.clock.now())
+    }
+
+    /// The visitor's address, by the peer and what trusted proxies say.
+    #[must_use]
+    pub fn client_ip(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+        client_ip(
+            peer_address(extensions),
+            headers,
+            &self.shared.trusted_proxies,
+        )
+    }
+
+    /// What a request says of the visit: from where, and by what.
+    #[must_use]
+    pub fn visit<'a>(&self, headers: &'a HeaderMap, extensions: &Extensions) -> Visit<'a> {
+        Visit {
+            ip_address: self.client_ip(headers, extensions),
+            client: client_description(headers),
+        }
+    }
+
+    /// Checks the origin of an unsafe request that would set the cookie, such as a sign-in, and logs a refusal. Where the
+    /// cookie came along, the layer has checked already.
+    ///
+    /// # Errors
+    /// [`ForeignOrigin`] where the request comes from another origin.
+    pub fn check_origin(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<(), ForeignOrigin> {
+        origin::check(headers, self.public_url()).inspect_err(|finding| {
+            let ip_address = self
+                .client_ip(headers, extensions)
+                .map(tracing::field::display);
+            tracing::warn!(%method, path, ip_address, "refused: {finding}");
+        })
+    }
+
+    /// The `Set-Cookie` for a session that was just created, or that was given a new token.
+    ///
+    /// A remembered device keeps it for what is left of the session's absolute lifetime, another one while it runs.
+    #[must_use]
+    pub fn set_cookie(
+        &self,
+        token: &SessionToken,
+        session: &Session,
+        now: Timestamp,
+    ) -> HeaderValue {
+        let keep = if session.remembered {
+            Keep::For(session.absolute_deadline.duration_since(now))
+        } else {
+            Keep::WhileBrowserRuns
+        };
+        self.cookie().set(token, keep)
+    }
+
+    /// Makes a response sign the browser out: clears the cookie and what else the browser kept.
+    pub fn sign_out(&self, response_headers: &mut HeaderMap) {
+        response_headers.append(SET_COOKIE, self.cookie().clear());
+        response_headers.insert(CLEAR_SITE_DATA, KEPT_DATA);
+    }
+
+    async fn current_session(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Option<CurrentSession>, Unavailable> {
+        let (token, owns_cookie) = match Credential::of(headers, self.cookie()) {
+            Credential::Nothing | Credential::Unclear => return Ok(None),
+            Credential::Cookie(token) => (token, true),
+            Credential::Bearer(token) => (token, self.may_clear_beside(token, headers)),
+        };
+        let now = self.now();
+        let visit = self.visit(headers, extensions);
+        match self.sessions().validate(token, &visit, now).await? {
+            Verdict::Active(session) => Ok(Some(CurrentSession {
+                session,
+                now,
+                owns_cookie,
+                context: self.clone(),
+            })),
+            Verdict::Refused(_) => Ok(None),
+        }
+    }
+
+    /// Whether a response to this `Bearer` may clear the cookie: not one that holds another session, and not one of a
+    /// page elsewhere that made the request.
+    fn may_clear_beside(&self, token: &[u8], headers: &HeaderMap) -> bool {
+        match self.cookie().find(headers) {
+            Carried::Nothing => origin::check(headers, self.public_url()).is_ok(),
+            Carried::One(value) => value == token,
+            Carried::Unclear => false,
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for SessionsContext {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        in_extensions(parts).cloned()
+    }
+}
+
+fn in_extensions(parts: &Parts) -> Result<&SessionsContext, Problem> {
+    parts
+        .extensions
+        .get::<SessionsContext>()
+        .ok_or_else(|| Problem::unavailable("SessionsLayer is not around this handler"))
+}
+
+/// The session that a request is made under: its token was checked, and this use is recorded.
+///
+/// Nothing is read and no session is touched until a handler asks for it. As an extractor it refuses with the problem
+/// `not_signed_in`; `Option<CurrentSession>` is for handlers that serve everybody; either is `unavailable` where the store
+/// cannot be asked. Each time it is asked for is a check of its own, and the latest counts.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use lastseen_axum::CurrentSession;
+///
+/// async fn members(current: CurrentSession) -> String {
+///     format!("hello {}", current.session.account.name)
+/// }
+///
+/// async fn everybody(current: Option<CurrentSession>) -> &'static str {
+///     if current.is_some() { "welcome back" } else { "welcome" }
+/// }
+///
+/// let app: Router = Router::new().route("/members", get(members)).route("/", get(everybody));
+/// # let _ = app;
+/// ```
+#[derive(Clone, Debug)]
+pub struct CurrentSession {
+    /// The session.
+    pub session: Session,
+    /// The instant of this request.
+    pub now: Timestamp,
+    owns_cookie: bool,
+    context: SessionsContext,
+}
+
+impl CurrentSession {
+    /// What the service knows.
+    #[must_use]
+    pub fn context(&self) -> &SessionsContext {
+        &self.context
+    }
+
+    /// After this session has ended: makes the response sign the browser out.
+    ///
+    /// Does nothing where the session came as a `Bearer` and the cookie holds another one, or where a page elsewhere made
+    /// the request.
+    pub fn sign_out(&self, response_headers: &mut HeaderMap) {
+        if self.owns_cookie {
+            self.context.sign_out(response_headers);
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for CurrentSession {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let current = <Self as OptionalFromRequestParts<S>>::from_request_parts(parts, state);
+        current.await?.ok_or_else(Problem::not_signed_in)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for CurrentSession {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Problem> {
+        let context = in_extensions(parts)?;
+        Ok(context
+            .current_session(&parts.headers, &parts.extensions)
+            .await?)
+    }
+}

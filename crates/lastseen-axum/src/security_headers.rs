@@ -1,0 +1,230 @@
+//! What every response says, whoever made it: pages, API, errors and redirects alike.
+//!
+//! A layer around the whole service, so that no handler can forget it. A response that says otherwise itself is left
+//! alone: an asset that may be cached sets its own `Cache-Control`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::public_url::PublicUrl;
+
+/// Nothing but what this server itself serves, no inline code, no frames, and HTML only through the page's own Trusted
+/// Types policy.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types lastseen";
+
+/// The client hints that tell Windows 11 from Windows 10, and a browser from the one it is built on. The other hints that
+/// count are sent unasked.
+const ASKED_HINTS: &str = "Sec-CH-UA-Platform-Version, Sec-CH-UA-Full-Version-List";
+
+/// Two years: ASVS asks for one at least.
+const TRANSPORT_SECURITY: &str = "max-age=63072000";
+
+/// A layer that adds the security headers to every response.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use lastseen_axum::{PublicUrl, SecurityHeaders};
+///
+/// let public_url = PublicUrl::parse("https://account.example")?;
+/// let app: Router = Router::new()
+///     .route("/", get(|| async { "hello" }))
+///     .layer(SecurityHeaders::new(&public_url));
+/// # let _ = app;
+/// # Ok::<(), lastseen_axum::PublicUrlError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SecurityHeaders {
+    headers: Arc<HeaderMap>,
+}
+
+impl SecurityHeaders {
+    /// The headers for a service under this public URL. Over https they promise to stay there.
+    #[must_use]
+    pub fn new(public_url: &PublicUrl) -> Self {
+        let named = HeaderName::from_static;
+        let value = HeaderValue::from_static;
+        let mut headers = HeaderMap::with_capacity(16);
+        headers.insert(CONTENT_SECURITY_POLICY, value(POLICY));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, value("nosniff"));
+        // Not `no-referrer`: under it browsers send `Origin: null` from our own forms, and the origin check needs the origin.
+        headers.insert(REFERRER_POLICY, value("same-origin"));
+        headers.insert(named("cross-origin-opener-policy"), value("same-origin"));
+        headers.insert(named("cross-origin-resource-policy"), value("same-origin"));
+        headers.insert(
+            named("permissions-policy"),
+            value("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+        );
+        headers.insert(named("accept-ch"), value(ASKED_HINTS));
+        // Whatever does not say that it may be kept, may not.
+        headers.insert(CACHE_CONTROL, value("no-store"));
+        if public_url.is_https() {
+            headers.insert(STRICT_TRANSPORT_SECURITY, value(TRANSPORT_SECURITY));
+        }
+        Self {
+            headers: Arc::new(headers),
+        }
+    }
+
+    /// Adds the headers to those of a response, which keeps its own where both have one.
+    pub fn apply(&self, response_headers: &mut HeaderMap) {
+        // Copying the finished map and adding a response's own few headers to it hashes far fewer names than the other
+        // way round.
+        let own = std::mem::replace(response_headers, HeaderMap::clone(&self.headers));
+        let mut last_name = None;
+        for (name, value) in own {
+            if let Some(name) = name {
+                response_headers.insert(&name, value);
+                last_name = Some(name);
+            } else if let Some(name) = &last_name {
+                // A header map names each header once, before its first value.
+                response_headers.append(name, value);
+            }
+        }
+    }
+}
+
+impl<S> Layer<S> for SecurityHeaders {
+    type Service = SecurityHeadersService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SecurityHeadersService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service that [`SecurityHeaders`] makes.
+#[derive(Clone, Debug)]
+pub struct SecurityHeadersService<S> {
+    inner: S,
+    layer: SecurityHeaders,
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for SecurityHeadersService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = SecurityHeadersFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        SecurityHeadersFuture {
+            inner: self.inner.call(request),
+            layer: self.layer.clone(),
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of [`SecurityHeadersService`] in the making.
+    pub struct SecurityHeadersFuture<F> {
+        #[pin]
+        inner: F,
+        layer: SecurityHeaders,
+    }
+}
+
+impl<F, ResponseBody, E> Future for SecurityHeadersFuture<F>
+where
+    F: Future<Output = Result<Response<ResponseBody>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = ready!(this.inner.poll(context)?);
+        this.layer.apply(response.headers_mut());
+        Poll::Ready(Ok(response))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::SET_COOKIE;
+
+    use super::*;
+
+    fn applied(public_url: &str, own: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in own {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        SecurityHeaders::new(&PublicUrl::parse(public_url).unwrap()).apply(&mut headers);
+        headers
+    }
+
+    #[test]
+    fn the_policy_allows_nothing_inline_and_closes_objects_base_and_frames() {
+        let headers = applied("https://account.example", &[]);
+        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(!policy.contains("unsafe"));
+        for directive in [
+            "default-src 'none'",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+            "form-action 'self'",
+            "require-trusted-types-for 'script'",
+        ] {
+            assert!(
+                policy.split("; ").any(|part| part == directive),
+                "{directive}"
+            );
+        }
+    }
+
+    #[test]
+    fn nosniff_referrer_opener_and_resource_policy_stand_on_every_response() {
+        let headers = applied("http://127.0.0.1:8080", &[]);
+        assert_eq!(headers[X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(headers[REFERRER_POLICY], "same-origin");
+        assert_eq!(headers["cross-origin-opener-policy"], "same-origin");
+        assert_eq!(headers["cross-origin-resource-policy"], "same-origin");
+        assert_eq!(headers[CACHE_CONTROL], "no-store");
+        assert!(!headers.contains_key("access-control-allow-origin"));
+    }
+
+    #[test]
+    fn transport_security_of_more_than_a_year_is_promised_over_https_alone() {
+        let headers = applied("https://account.example", &[]);
+        let value = headers[STRICT_TRANSPORT_SECURITY].to_str().unwrap();
+        let seconds: u64 = value.strip_prefix("max-age=").unwrap().parse().unwrap();
+        assert!(seconds >= 31_536_000);
+        let headers = applied("http://127.0.0.1:8080", &[]);
+        assert!(!headers.contains_key(STRICT_TRANSPORT_SECURITY));
+    }
+
+    #[test]
+    fn a_response_keeps_what_it_says_itself() {
+        let headers = applied(
+            "https://account.example",
+            &[
+                (CACHE_CONTROL, "public, max-age=60"),
+                (SET_COOKIE, "a=1"),
+                (SET_COOKIE, "b=2"),
+            ],
+        );
+        assert_eq!(headers[CACHE_CONTROL], "public, max-age=60");
+        let cookies: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=1", "b=2"]);
+        assert_eq!(headers.get_all(CACHE_CONTROL).iter().count(), 1);
+    }
+}
