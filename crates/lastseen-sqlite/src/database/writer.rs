@@ -1,0 +1,283 @@
+//! The one thread that writes: it takes what is queued, commits it as one, and only then answers.
+
+use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use rusqlite::hooks::Wal;
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, DEFAULT_NAME, Transaction, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::Place;
+use super::checkpoint::{Checkpointer, PAGES_TO_RESTART};
+use super::health::Health;
+use crate::connection;
+use crate::error::Error;
+
+/// Jobs in one commit at most. At 32 rows the cost of the fsync is spread thin already; the bound keeps
+/// the first of a group from waiting for an endless rest.
+const LARGEST_GROUP: usize = 512;
+/// How long the log's new beginning may wait for readers that still need the old one, with all writers
+/// waiting too. What reads for longer (a backup) only puts the new beginning off.
+const PATIENCE_WITH_READERS: Duration = Duration::from_millis(10);
+
+/// A job as the writer sees it, whatever it computes.
+pub(super) trait WriteJob: Send {
+    /// Does the work. An error means that its changes are to be undone.
+    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Error>;
+    /// Says what came of it, once what came of the group is known.
+    fn answer(self: Box<Self>, group: Result<(), Error>);
+}
+
+/// A closure, its result, and who waits for it.
+pub(super) struct Write<Work, Answer> {
+    pub(super) work: Option<Work>,
+    pub(super) result: Option<Result<Answer, Error>>,
+    pub(super) asker: oneshot::Sender<Result<Answer, Error>>,
+}
+
+impl<Work, Answer> WriteJob for Write<Work, Answer>
+where
+    Work: FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send,
+    Answer: Send,
+{
+    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Error> {
+        let Some(work) = self.work.take() else {
+            return Ok(());
+        };
+        // What a panic leaves half done is undone by the caller, with the transaction or back to the savepoint.
+        let result =
+            catch_unwind(AssertUnwindSafe(|| work(transaction))).unwrap_or(Err(Error::Panicked));
+        let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.result = Some(result);
+        outcome
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), Error>) {
+        let answer = match (self.result, group) {
+            // Its own error says more than that of the group.
+            (Some(Err(own)), _) => Err(own),
+            (_, Err(group)) => Err(group),
+            (Some(Ok(answer)), Ok(())) => Ok(answer),
+            (None, Ok(())) => Err(Error::Closed),
+        };
+        // Nobody may be waiting any more; what was asked has been done all the same.
+        let _ = self.asker.send(answer);
+    }
+}
+
+/// The thread's belongings.
+pub(super) struct Writer {
+    pub(super) place: Arc<Place>,
+    pub(super) queue: Receiver<Box<dyn WriteJob>>,
+    pub(super) health: Arc<Health>,
+    pub(super) checkpointer: Checkpointer,
+    /// `None` after a fault: it is opened anew for the next group, in case the connection kept the fault.
+    pub(super) connection: Option<Connection>,
+    pub(super) log: Arc<Log>,
+}
+
+/// What SQLite says of the log after each commit that wrote something.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// Pages in it.
+    pages: AtomicU64,
+    /// Whether it was written since that was last asked.
+    written: AtomicBool,
+    /// Transactions that wrote to it.
+    commits: AtomicU64,
+    /// Jobs that were answered.
+    writes: AtomicU64,
+}
+
+impl Log {
+    fn grown(&self, pages: c_int) {
+        self.pages
+            .store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+        self.written.store(true, Ordering::Relaxed);
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn pages(&self) -> u64 {
+        self.pages.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+}
+
+impl Writer {
+    /// Opens the connection that writes.
+    pub(super) fn connect(place: &Place, log: &Arc<Log>) -> rusqlite::Result<Connection> {
+        let mut connection = connection::open(&place.path)?;
+        connection::set_up(&connection, place.options.writer_cache_bytes)?;
+        let log = Arc::clone(log);
+        connection.wal_hook(Some(move |_: &mut Wal, pages| {
+            log.grown(pages);
+            Ok(())
+        }))?;
+        Ok(connection)
+    }
+
+    /// Works until nobody can ask any more and nothing is queued. Hands back the connection.
+    pub(super) fn work(mut self) -> Option<Connection> {
+        let mut group = Vec::with_capacity(LARGEST_GROUP);
+        while let Ok(first) = self.queue.recv() {
+            let outcome = self.commit(first, &mut group);
+            match &outcome {
+                // A group that changed nothing proves nothing.
+                Ok(()) if self.log.written.swap(false, Ordering::Relaxed) => {
+                    self.health.note(Ok(()));
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    self.health.note(Err(error));
+                    if *error != Error::DiskFull {
+                        self.connection = None;
+                    }
+                }
+            }
+            self.log
+                .writes
+                .fetch_add(group.len() as u64, Ordering::Relaxed);
+            for job in group.drain(..) {
+                job.answer(outcome.clone());
+            }
+            self.tend_log();
+        }
+        self.connection
+    }
+
+    /// Runs `first` and what else is queued, and commits. The jobs are in `group` then, run or not.
+    fn commit(
+        &mut self,
+        first: Box<dyn WriteJob>,
+        group: &mut Vec<Box<dyn WriteJob>>,
+    ) -> Result<(), Error> {
+        if self.connection.is_none() {
+            match Self::connect(&self.place, &self.log) {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => {
+                    group.push(first);
+                    return Err(error.into());
+                }
+            }
+        }
+        let Some(connection) = &self.connection else {
+            return Err(Error::Closed);
+        };
+        let begin = || Transaction::new_unchecked(connection, TransactionBehavior::Immediate);
+        let mut transaction = match begin() {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                group.push(first);
+                return Err(error.into());
+            }
+        };
+        let mut next = Some(first);
+        // Whether the transaction holds the changes of an earlier job, which a failing one must not undo.
+        let mut kept = false;
+        while let Some(mut job) = next {
+            let outcome = run(job.as_mut(), &transaction, kept);
+            group.push(job);
+            match outcome {
+                Ok(()) => kept = true,
+                Err(Failure::OfJob(error)) => {
+                    self.health.note(Err(&error));
+                    if !kept {
+                        // Nothing of value is in it: cheaper than a savepoint around every lonely job.
+                        transaction.rollback()?;
+                        transaction = begin()?;
+                    }
+                }
+                // SQLite has rolled everything back; the group is lost with it.
+                Err(Failure::OfGroup(error)) => return Err(error),
+            }
+            next = if group.len() < LARGEST_GROUP {
+                self.queue.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        if kept {
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the log short: see [`super::checkpoint`].
+    fn tend_log(&mut self) {
+        let pages = self.log.pages();
+        if pages >= PAGES_TO_RESTART
+            && self.checkpointer.has_caught_up()
+            && let Some(connection) = &self.connection
+        {
+            // Most is copied already, so this is short. Where it cannot be done now, the next round tries.
+            let restarted = connection
+                .busy_timeout(PATIENCE_WITH_READERS)
+                .and_then(|()| connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::RESTART));
+            match restarted {
+                Ok(_) => {
+                    // The next commit will say so.
+                    self.log.pages.store(0, Ordering::Relaxed);
+                    self.checkpointer.grown_to(0);
+                }
+                Err(error) => tracing::debug!(%error, pages, "the log could not begin anew"),
+            }
+            let _ = connection.busy_timeout(connection::BUSY_TIMEOUT);
+        } else {
+            self.checkpointer.grown_to(pages);
+        }
+    }
+}
+
+/// How far a failure reaches.
+enum Failure {
+    /// The job's changes were undone, those of the others are there.
+    OfJob(Error),
+    /// The transaction is lost, with the changes of every job in it.
+    OfGroup(Error),
+}
+
+/// Runs one job; `guarded` so that its failure leaves alone what is in the transaction already.
+fn run(
+    job: &mut dyn WriteJob,
+    transaction: &Transaction<'_>,
+    guarded: bool,
+) -> Result<(), Failure> {
+    let command = |sql: &str| match transaction
+        .prepare_cached(sql)
+        .and_then(|mut command| command.execute([]))
+    {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::OfGroup(error.into())),
+    };
+    if guarded {
+        command("SAVEPOINT job")?;
+    }
+    match job.run(transaction) {
+        Ok(()) => {}
+        // Some faults, a full disk among them, make SQLite undo the transaction by itself.
+        Err(error) if transaction.is_autocommit() => return Err(Failure::OfGroup(error)),
+        Err(error) => {
+            if guarded {
+                command("ROLLBACK TO job")?;
+                command("RELEASE job")?;
+            }
+            return Err(Failure::OfJob(error));
+        }
+    }
+    if guarded {
+        command("RELEASE job")?;
+    }
+    Ok(())
+}
