@@ -1,1 +1,109 @@
-//! The tests that every store must pass.
+//! The tests that every store must pass: plain functions, a sentence of behaviour each.
+//!
+//! A crate that brings a store runs them all with [`conformance_tests!`](crate::conformance_tests).
+//! They come in two parts: what a store does when it is asked directly, and what the verbs make of it.
+
+pub mod life;
+pub mod people;
+pub mod stores;
+pub mod verbs;
+
+/// Makes a test of every function of the suite.
+///
+/// Takes an expression that makes an empty store as `(Arc<dyn Store>, Guard)`; the guard is whatever has
+/// to live as long as the store does, a folder for instance. The expression may `.await`.
+///
+/// ```ignore
+/// lastseen::conformance_tests!((Arc::new(MemoryStore::new()), ()));
+/// ```
+#[macro_export]
+macro_rules! conformance_tests {
+    ($make:expr) => {
+        $crate::conformance_tests!(@part stores, $make, [
+            a_new_store_knows_the_policy_it_was_opened_with,
+            a_policy_is_recorded_once_as_long_as_it_stays_the_same,
+            the_latest_time_never_goes_back,
+            an_inserted_session_is_found_as_it_was_inserted,
+            a_session_that_knows_little_of_its_visitor_is_kept_too,
+            an_unknown_id_is_not_found,
+            an_id_that_differs_in_its_last_bits_only_is_not_found,
+            an_id_that_is_taken_is_not_inserted_twice,
+            a_session_that_gives_way_ends_with_the_insert,
+            a_list_holds_the_accounts_own_sessions_only,
+            a_list_leaves_out_what_has_ended,
+            an_account_is_known_by_the_name_it_was_last_given,
+            accounts_of_another_source_are_other_accounts,
+            account_ids_are_kept_to_the_byte,
+            a_walk_meets_every_session_once,
+            a_use_is_recorded,
+            a_use_that_is_earlier_changes_nothing,
+            of_two_uses_in_one_millisecond_the_last_counts,
+            a_use_leaves_the_first_address_and_device_on_record,
+            a_use_of_a_session_that_ended_changes_nothing,
+            an_end_is_recorded_with_when_and_why_and_by_whom,
+            an_end_that_brings_a_last_use_records_it,
+            a_session_that_ended_keeps_its_first_end,
+            ends_are_all_or_none,
+            without_an_account_unknown_ids_are_left_alone,
+            a_renewed_token_takes_the_place_of_the_old_one,
+            a_token_of_an_older_generation_is_not_taken,
+            a_session_that_ended_gets_no_token,
+            purging_deletes_what_has_ended_and_nothing_else,
+            a_store_in_order_says_so,
+        ]);
+        $crate::conformance_tests!(@part verbs, $make, [
+            a_token_is_accepted_until_its_session_is_terminated,
+            a_terminated_session_is_refused_after_a_restart,
+            a_session_expires_to_the_millisecond,
+            every_use_moves_the_idle_deadline,
+            no_use_moves_the_absolute_deadline,
+            an_expired_session_stays_in_the_list_until_it_is_removed,
+            an_expired_session_leaves_the_list_after_a_while,
+            a_clock_set_back_revives_nothing,
+            a_clock_set_back_over_a_restart_revives_nothing,
+            a_tightened_setting_shortens_a_session_at_once,
+            a_loosened_setting_revives_nothing,
+            a_loosened_setting_does_not_lengthen_a_session,
+            a_mangled_token_is_refused,
+            a_token_with_another_sessions_id_is_refused,
+            the_list_shows_the_current_session_first_then_newest_use_first,
+            pages_show_every_session_exactly_once,
+            pages_are_right_where_all_were_used_in_the_same_millisecond,
+            the_current_session_alone_on_a_page_is_followed_by_the_others,
+            another_accounts_session_cannot_be_terminated,
+            terminating_twice_counts_once,
+            terminating_several_is_all_or_nothing,
+            terminating_the_others_keeps_the_current_one,
+            terminating_others_needs_a_session_of_the_account,
+            terminating_an_account_ends_all_of_it_and_nothing_else,
+            terminating_everything_ends_every_session,
+            a_sign_in_ends_the_session_that_the_browser_brought_along,
+            a_token_that_does_not_authenticate_ends_nothing_at_sign_in,
+            beyond_the_limit_the_session_unused_for_longest_ends,
+            a_renewed_token_is_accepted_and_the_old_one_is_refused,
+            last_use_is_exact_before_it_is_written,
+            last_use_survives_a_restart_once_it_is_flushed,
+            address_and_device_follow_the_last_use,
+            a_use_that_brings_nothing_leaves_address_and_device,
+            what_ended_is_purged_when_it_was_kept_long_enough,
+            a_small_cache_forgets_and_still_refuses_what_ended,
+            a_random_life_of_sessions_agrees_with_a_simple_model,
+        ]);
+    };
+    (@part $part:ident, $make:expr, [$($name:ident,)*]) => {
+        $(#[tokio::test]
+        async fn $name() {
+            let (store, _guard) = $make;
+            $crate::conformance::$part::$name(store).await;
+        })*
+    };
+}
+
+#[cfg(test)]
+mod memory {
+    use std::sync::Arc;
+
+    use crate::store::memory::MemoryStore;
+
+    crate::conformance_tests!((Arc::new(MemoryStore::new()), ()));
+}

@@ -154,8 +154,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Records uses, and that the time is `now`.
     ///
-    /// A use that is not later than the recorded one changes nothing, nor does one of a session that has
-    /// ended or is unknown. No uses at all are a valid call: it records the time.
+    /// A use that is earlier than the recorded one changes nothing, nor does one of a session that has
+    /// ended or is unknown. Of two uses in one millisecond the one that comes last counts. No uses at all are a valid call: it records the time.
     async fn touch(&self, uses: Vec<Use>, now: Timestamp) -> Result<(), Unavailable>;
 
     /// Ends sessions, all or none.

@@ -100,7 +100,7 @@ impl<Guard: Lock> Cache<Guard> {
     }
 
     fn partition(&self, bits: u16) -> &Guard {
-        &self.partitions[usize::from(bits >> (u16::BITS - PARTITION_BITS))]
+        &self.partitions[(usize::from(bits) * self.partitions.len()) >> u16::BITS]
     }
 
     /// Whether memory may answer at this instant. See the head of this file.
@@ -201,7 +201,10 @@ impl<Guard: Lock> Cache<Guard> {
 
     /// Caches a session that was read; false where it may be out of date, and is not cached.
     pub(super) fn finish_fill(&self, fill: &Fill, record: &Record) -> bool {
-        self.fill(fill, |partition| partition.put(record))
+        self.fill(fill, |partition| {
+            partition.put(record);
+            self.keep_within_limit(partition, Some(record.id));
+        })
     }
 
     /// Caches all the sessions of an account; false where they may be out of date, and are not cached.
@@ -220,6 +223,7 @@ impl<Guard: Lock> Cache<Guard> {
                     partition.put(record);
                 }
                 partition.complete(key);
+                self.keep_within_limit(partition, None);
             })
     }
 
@@ -229,17 +233,24 @@ impl<Guard: Lock> Cache<Guard> {
                 return false;
             }
             put(partition);
-            if partition.len() > self.limit {
-                // An eighth at a time: the scan is paid once in many fills.
-                partition.shrink_to(self.limit - self.limit / 8);
-            }
             true
         })
     }
 
+    /// Drops what is too much, but not the session that somebody is just asking for.
+    fn keep_within_limit(&self, partition: &mut Partition, wanted: Option<SessionId>) {
+        if partition.len() > self.limit {
+            // An eighth at a time: the scan is paid once in many fills.
+            partition.shrink_to(self.limit - self.limit / 8, wanted);
+        }
+    }
+
     /// The store has confirmed a new session.
     pub(super) fn created(&self, record: &Record) {
-        self.written(record.id, |partition| partition.put(record));
+        self.written(record.id, |partition| {
+            partition.put(record);
+            self.keep_within_limit(partition, Some(record.id));
+        });
     }
 
     /// The store has confirmed that a session has ended.
@@ -320,6 +331,13 @@ impl<Guard: Lock> Cache<Guard> {
                 partition.unwritten.push(used.id);
             }
         });
+    }
+
+    /// Drops what is too much, now that more of it may be dropped: what was used is written.
+    pub(super) fn shrink(&self) {
+        for partition in &self.partitions {
+            partition.with(|partition| self.keep_within_limit(partition, None));
+        }
     }
 
     /// How many sessions are cached.

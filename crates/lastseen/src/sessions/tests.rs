@@ -1,1 +1,150 @@
+//! What only one store needs to show: faults, lost listeners, and lives that proptest can shrink.
 
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use crate::conformance::life::{Step, live};
+use crate::conformance::people::{DAY, HOUR, House, LAPTOP, MORNING, after, person, visit};
+use crate::session::EndedBy;
+use crate::sessions::{TerminateError, Verdict};
+use crate::store::memory::MemoryStore;
+
+#[tokio::test]
+async fn a_session_in_memory_is_accepted_while_the_store_is_lost() {
+    let store = Arc::new(MemoryStore::new());
+    let house = House::open(store.clone()).await;
+    let laptop = house.sign_in(&person("ada"), MORNING).await;
+    store.set_unavailable(true);
+    assert!(house.accepts(&laptop.token, after(1)).await);
+}
+
+#[tokio::test]
+async fn a_session_that_only_the_store_knows_is_unavailable_while_it_is_lost() {
+    let store = Arc::new(MemoryStore::new());
+    let house = House::open(store.clone()).await;
+    let laptop = house.sign_in(&person("ada"), MORNING).await;
+    let house = House::open(store.clone()).await;
+    store.set_unavailable(true);
+    let token = laptop.token.reveal();
+    let verdict = house
+        .sessions
+        .validate(token.as_bytes(), &visit(7, LAPTOP), after(1))
+        .await;
+    assert!(verdict.is_err());
+    store.set_unavailable(false);
+    assert!(house.accepts(&laptop.token, after(1)).await);
+}
+
+#[tokio::test]
+async fn a_termination_that_failed_is_not_answered_from_memory_afterwards() {
+    let store = Arc::new(MemoryStore::new());
+    let house = House::open(store.clone()).await;
+    let ada = person("ada");
+    let laptop = house.sign_in(&ada, MORNING).await;
+    store.set_unavailable(true);
+    let ended = house
+        .sessions
+        .terminate(&ada.key, &[laptop.session.id], EndedBy::Command, after(1))
+        .await;
+    assert!(matches!(ended, Err(TerminateError::Unavailable(_))));
+    // Nobody knows whether it happened: memory must not say that it did not.
+    let token = laptop.token.reveal();
+    assert!(
+        house
+            .sessions
+            .validate(token.as_bytes(), &visit(7, LAPTOP), after(1))
+            .await
+            .is_err()
+    );
+    store.set_unavailable(false);
+    assert!(house.accepts(&laptop.token, after(1)).await);
+}
+
+#[tokio::test]
+async fn uses_that_could_not_be_written_are_written_later() {
+    let store = Arc::new(MemoryStore::new());
+    let house = House::open(store.clone()).await;
+    let laptop = house.sign_in(&person("ada"), MORNING).await;
+    assert!(house.accepts(&laptop.token, after(5)).await);
+    store.set_unavailable(true);
+    assert!(house.sessions.flush(after(6)).await.is_err());
+    store.set_unavailable(false);
+    house.sessions.flush(after(7)).await.unwrap();
+    let record = house.store.find(laptop.session.id).await.unwrap().unwrap();
+    assert_eq!(record.last_used_at, after(5));
+}
+
+#[tokio::test]
+async fn an_expiry_that_cannot_be_recorded_is_no_acceptance() {
+    let store = Arc::new(MemoryStore::new());
+    let house = House::open(store.clone()).await;
+    let laptop = house.sign_in(&person("ada"), MORNING).await;
+    store.set_unavailable(true);
+    let token = laptop.token.reveal();
+    let verdict = house
+        .sessions
+        .validate(token.as_bytes(), &visit(7, LAPTOP), after(HOUR))
+        .await;
+    assert!(!matches!(verdict, Ok(Verdict::Active(_))));
+}
+
+#[tokio::test]
+async fn a_termination_is_carried_through_although_nobody_waits_for_it() {
+    let house = House::open(Arc::new(MemoryStore::new())).await;
+    let ada = person("ada");
+    let laptop = house.sign_in(&ada, MORNING).await;
+    let ids = [laptop.session.id];
+    let ending = house
+        .sessions
+        .terminate(&ada.key, &ids, EndedBy::Command, after(1));
+    // Polled once, so that it has begun; then dropped, as when a browser hangs up.
+    let mut ending = Box::pin(ending);
+    let begun = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(std::future::Future::poll(ending.as_mut(), context).is_ready())
+    });
+    let answered = begun.await;
+    drop(ending);
+    if !answered {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(!house.accepts(&laptop.token, after(1)).await);
+    assert!(
+        house
+            .store
+            .find(laptop.session.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .ended
+            .is_some()
+    );
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0_usize..3, any::<bool>()).prop_map(|(person, remembered)| Step::SignIn { person, remembered }),
+        6 => (0_usize..40, 0_u8..9).prop_map(|(token, address)| Step::Show { token, address }),
+        2 => (0_usize..3, 0_usize..40).prop_map(|(person, session)| Step::Terminate { person, session }),
+        1 => (0_usize..3, 0_usize..40).prop_map(|(person, session)| Step::TerminateOthers { person, session }),
+        1 => (0_usize..40).prop_map(|session| Step::Renew { session }),
+        3 => (0_usize..3).prop_map(|person| Step::List { person }),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Tidy),
+        3 => (1..3 * HOUR).prop_map(|seconds| Step::Wait { seconds }),
+        1 => (0..2 * DAY).prop_map(|seconds| Step::SetBack { seconds }),
+        1 => (1_u64..180).prop_map(|idle_minutes| Step::Restart { idle_minutes }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_life_of_sessions_agrees_with_a_simple_model(steps in proptest::collection::vec(any_step(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(live(Arc::new(MemoryStore::new()), &steps));
+    }
+}

@@ -29,7 +29,9 @@ impl Sessions {
             }
         }
         // The last step is written also where it is empty: it carries the time.
-        self.record(batch).await
+        self.record(batch).await?;
+        self.inner.cache.shrink();
+        Ok(())
     }
 
     async fn record(&self, uses: Vec<Use>) -> Result<(), Unavailable> {

@@ -56,7 +56,7 @@ impl Contents {
     fn touch(&mut self, used: Use) {
         if let Some(record) = self.get_mut(used.id)
             && record.ended.is_none()
-            && record.last_used_at < used.at
+            && record.last_used_at <= used.at
         {
             record.last_used_at = used.at;
             record.last = used.origin;

@@ -1,1 +1,298 @@
+//! Every order in which threads can meet in the cache, as far as a checker finds them.
+//!
+//! The store is one lock here; what is checked is the cache between two reads and writes of it. The
+//! schedules are shuttle's: at each lock another thread may go on.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shuttle::sync::Mutex;
+use shuttle::thread;
+
+use super::{Brought, Cache, Known, Lock, Partition, unknown_device};
+use crate::account::{Account, AccountId, AccountSource};
+use crate::policy::{Policy, PolicyHistory, PolicyNumber};
+use crate::session::SessionId;
+use crate::store::{Origin, Record, Use};
+use crate::time::{Entropy, Timestamp};
+use crate::token::{SecretHash, SessionToken};
+
+/// Schedules tried for each test; thousands find every bug that was ever put in on purpose.
+const SCHEDULES: usize = 5_000;
+
+impl Lock for Mutex<Partition> {
+    fn new(partition: Partition) -> Self {
+        Self::new(partition)
+    }
+
+    fn with<Answer>(&self, act: impl FnOnce(&mut Partition) -> Answer) -> Answer {
+        act(&mut self.lock().expect("no test panics under the lock"))
+    }
+}
+
+struct Sevens;
+
+impl Entropy for Sevens {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+const BEGIN: Timestamp = Timestamp::from_millisecond(1_000_000);
+
+fn at(millisecond: u64) -> Timestamp {
+    BEGIN.saturating_add(Duration::from_millis(millisecond))
+}
+
+/// One session, its store, and the cache between: small enough for many schedules.
+struct Room {
+    cache: Cache<Mutex<Partition>>,
+    stored: Mutex<Option<Record>>,
+    history: PolicyHistory,
+    id: SessionId,
+}
+
+impl Room {
+    fn new() -> Arc<Self> {
+        let account = Arc::new(Account::new(
+            AccountSource::BuiltIn,
+            AccountId::new("ada").unwrap(),
+            "ada",
+        ));
+        let id = SessionId::generate(&account.key, BEGIN, &Sevens);
+        let origin = Origin {
+            ip_address: None,
+            device: unknown_device(),
+        };
+        let record = Record {
+            id,
+            account,
+            token_hash: SessionToken::generate(*id.as_bytes(), &Sevens).hash(),
+            token_generation: 0,
+            policy: PolicyNumber(0),
+            remembered: false,
+            created_at: BEGIN,
+            first: origin.clone(),
+            last_used_at: BEGIN,
+            last: origin,
+            ended: None,
+        };
+        let policy = Policy {
+            idle_timeout: Duration::from_millis(100),
+            remembered_idle_timeout: Duration::from_millis(100),
+            absolute_lifetime: Duration::from_millis(1_000),
+        };
+        Arc::new(Self {
+            // One partition would do; the checker takes each lock for a place to switch.
+            cache: Cache {
+                partitions: [Mutex::new(Partition::default())].into(),
+                limit: 16,
+            },
+            stored: Mutex::new(Some(record)),
+            history: PolicyHistory::new(&[policy]).unwrap(),
+            id,
+        })
+    }
+
+    fn token_hash(&self) -> SecretHash {
+        SessionToken::generate(*self.id.as_bytes(), &Sevens).hash()
+    }
+
+    fn find(&self) -> Option<Record> {
+        self.stored.lock().unwrap().clone()
+    }
+
+    /// What `Sessions::validate` does with the cache and the store.
+    fn validate(&self, hash: &SecretHash, now: Timestamp, last: u8) -> bool {
+        let brought = Brought {
+            at: now,
+            ip_address: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, last))),
+            device_fingerprint: 0,
+            device: None,
+        };
+        for _ in 0..10 {
+            match self
+                .cache
+                .use_session(self.id, hash, &brought, &self.history)
+            {
+                Known::Active(_) => return true,
+                Known::Expired(_) | Known::WrongSecret => return false,
+                Known::DeviceWanted => unreachable!("the client says nothing of itself"),
+                Known::Nothing => {}
+            }
+            let fill = self.cache.begin_fill(self.id.partition());
+            match self.find() {
+                None => return false,
+                Some(record) => self.cache.finish_fill(&fill, &record),
+            };
+        }
+        false
+    }
+
+    /// What `Sessions::list` does where the account is not cached.
+    fn list(&self) -> usize {
+        let key = crate::account::AccountKey {
+            source: AccountSource::BuiltIn,
+            id: AccountId::new("ada").unwrap(),
+        };
+        let count = |sessions: &mut dyn Iterator<Item = crate::Session>| sessions.count();
+        if let Some(count) = self.cache.read_account(&key, None, &self.history, count) {
+            return count;
+        }
+        let fill = self.cache.begin_fill(self.id.partition());
+        let records: Vec<Record> = self.find().into_iter().collect();
+        self.cache.finish_account_fill(&fill, &key, &records);
+        records.len()
+    }
+
+    /// The store first, then memory.
+    fn terminate(&self) {
+        *self.stored.lock().unwrap() = None;
+        self.cache.ended(self.id);
+    }
+
+    fn flush(&self) -> Vec<Use> {
+        let mut written = Vec::new();
+        for uses in self.cache.unwritten_uses() {
+            if let Some(record) = self.stored.lock().unwrap().as_mut() {
+                for used in &uses {
+                    if record.last_used_at <= used.at {
+                        record.last_used_at = used.at;
+                        record.last = used.origin.clone();
+                    }
+                }
+            }
+            self.cache.recorded(&uses);
+            written.extend(uses);
+        }
+        written
+    }
+}
+
+fn check(test: impl Fn() + Send + Sync + 'static) {
+    shuttle::check_random(test, SCHEDULES);
+}
+
+#[test]
+fn terminated_stays_terminated_whatever_a_validation_a_list_and_a_flush_do_meanwhile() {
+    check(|| {
+        let room = Room::new();
+        let others: Vec<_> = (0..4)
+            .map(|number| {
+                let room = Arc::clone(&room);
+                thread::spawn(move || match number {
+                    0 | 1 => {
+                        room.validate(&room.token_hash(), at(number + 1), 1);
+                    }
+                    2 => {
+                        room.list();
+                    }
+                    _ => {
+                        room.flush();
+                    }
+                })
+            })
+            .collect();
+        room.terminate();
+        // The termination is answered here: from now on nobody may be let in.
+        assert!(!room.validate(&room.token_hash(), at(5), 1));
+        assert_eq!(room.list(), 0);
+        for other in others {
+            other.join().unwrap();
+        }
+        assert!(!room.validate(&room.token_hash(), at(5), 1));
+        assert_eq!(room.list(), 0);
+        assert_eq!(room.cache.len(), 0);
+    });
+}
+
+#[test]
+fn an_old_token_stays_refused_whatever_fill_was_under_way_at_its_renewal() {
+    check(|| {
+        let room = Room::new();
+        let others: Vec<_> = (0..3)
+            .map(|number| {
+                let room = Arc::clone(&room);
+                thread::spawn(move || match number {
+                    0 | 1 => {
+                        room.validate(&room.token_hash(), at(1), 1);
+                    }
+                    _ => {
+                        room.list();
+                    }
+                })
+            })
+            .collect();
+        let renewed = SecretHash::from_bytes([9; 32]);
+        if let Some(record) = room.stored.lock().unwrap().as_mut() {
+            (record.token_hash, record.token_generation) = (renewed, 1);
+        }
+        room.cache.renewed(room.id, renewed, 1);
+        assert!(!room.validate(&room.token_hash(), at(2), 1));
+        for other in others {
+            other.join().unwrap();
+        }
+        assert!(!room.validate(&room.token_hash(), at(2), 1));
+        assert!(room.validate(&renewed, at(2), 1));
+    });
+}
+
+#[test]
+fn last_use_never_goes_backwards_and_none_is_lost_between_uses_and_flushes() {
+    check(|| {
+        let room = Room::new();
+        let users: Vec<_> = (1..4)
+            .map(|number| {
+                let room = Arc::clone(&room);
+                thread::spawn(move || room.validate(&room.token_hash(), at(number * 10), 1))
+            })
+            .collect();
+        let flusher = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || room.flush())
+        };
+        for user in users {
+            assert!(user.join().unwrap());
+        }
+        flusher.join().unwrap();
+        room.flush();
+        assert_eq!(room.find().unwrap().last_used_at, at(30));
+        assert!(room.flush().is_empty(), "everything was written");
+    });
+}
+
+#[test]
+fn an_expired_session_is_not_revived_by_a_use_at_the_same_time() {
+    check(|| {
+        let room = Room::new();
+        let early = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || room.validate(&room.token_hash(), at(99), 1))
+        };
+        let late = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || room.validate(&room.token_hash(), at(1_000), 1))
+        };
+        assert!(early.join().unwrap());
+        assert!(!late.join().unwrap());
+        assert!(!room.validate(&room.token_hash(), at(1_000), 1));
+    });
+}
+
+#[test]
+fn what_a_failed_write_left_in_doubt_is_read_again() {
+    check(|| {
+        let room = Room::new();
+        let other = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || room.validate(&room.token_hash(), at(1), 1))
+        };
+        // The store has done it, and the answer was lost.
+        *room.stored.lock().unwrap() = None;
+        room.cache.doubt(room.id);
+        assert!(!room.validate(&room.token_hash(), at(2), 1));
+        other.join().unwrap();
+        assert!(!room.validate(&room.token_hash(), at(2), 1));
+    });
+}

@@ -333,12 +333,13 @@ impl Partition {
         })
     }
 
-    /// Drops the sessions unused for longest, down to `keep`, but none with an unwritten use.
-    pub(super) fn shrink_to(&mut self, keep: usize) {
+    /// Drops the sessions unused for longest, down to `keep`, but neither one with an unwritten use nor
+    /// the `wanted` one.
+    pub(super) fn shrink_to(&mut self, keep: usize, wanted: Option<SessionId>) {
         let mut idle: Vec<(Timestamp, u32)> = self
             .entries
             .iter()
-            .filter(|(_, entry)| !entry.unwritten)
+            .filter(|(_, entry)| !entry.unwritten && Some(entry.id) != wanted)
             .map(|(at, entry)| (entry.last_used_at, place(at)))
             .collect();
         let surplus = self.entries.len().saturating_sub(keep).min(idle.len());
