@@ -1,0 +1,162 @@
+//! Sessions in a [`Database`].
+
+mod devices;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lastseen::store::{End, Ended, Inserted, Opened, Record, Store, Unavailable, Use};
+use lastseen::token::SecretHash;
+use lastseen::{AccountKey, Policy, SessionId, Timestamp};
+
+use self::devices::Devices;
+use crate::database::Database;
+use crate::error::Error;
+use crate::migration::{Migration, MigrationSet};
+
+/// Uses that are recorded in one transaction. In the order of their rows they take 1 ms or two, at ten
+/// million rows and without any order 4: others do not wait longer for a batch of any size.
+const USES_IN_ONE_STEP: usize = 200;
+/// Records that are deleted in one transaction; each dirties a page of the index, far from the others'.
+const PURGED_IN_ONE_STEP: usize = 64;
+
+/// The store of one node: sessions in an SQLite file that this process alone has open.
+///
+/// Two methods take many small steps where the trait would let them take one, so that nobody waits long
+/// behind them: [`Store::touch`] and [`Store::purge`]. After a fault in between, a part is done; to ask again
+/// does the rest.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    database: Database,
+    devices: Arc<Devices>,
+}
+
+impl SqliteStore {
+    /// The tables of the store; the database has to be opened with them.
+    pub const MIGRATIONS: MigrationSet = MigrationSet {
+        name: "sessions",
+        migrations: &[Migration {
+            name: "sessions",
+            sql: include_str!("migrations/sessions/0001_sessions.sql"),
+        }],
+    };
+
+    /// The store in `database`, which was opened with [`SqliteStore::MIGRATIONS`] among its sets.
+    pub fn new(database: Database) -> Self {
+        Self {
+            database,
+            devices: Arc::new(Devices::new()),
+        }
+    }
+
+    /// The database that the sessions are in.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+}
+
+impl From<Error> for Unavailable {
+    fn from(error: Error) -> Self {
+        Self::because(error)
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn open(&self, policy: &Policy, now: Timestamp) -> Result<Opened, Unavailable> {
+        let policy = *policy;
+        let opened = self
+            .database
+            .write(move |transaction| write::open(transaction, &policy, now));
+        Ok(opened.await?)
+    }
+
+    async fn insert(&self, record: Record, replaces: Option<End>) -> Result<Inserted, Unavailable> {
+        let inserted = self
+            .database
+            .write(move |transaction| write::insert(transaction, &record, replaces.as_ref()));
+        Ok(inserted.await?)
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Option<Record>, Unavailable> {
+        let devices = Arc::clone(&self.devices);
+        Ok(self
+            .database
+            .read(move |transaction| read::find(transaction, &devices, id))
+            .await?)
+    }
+
+    async fn list(&self, account: &AccountKey) -> Result<Vec<Record>, Unavailable> {
+        let (devices, account) = (Arc::clone(&self.devices), account.clone());
+        Ok(self
+            .database
+            .read(move |transaction| read::list(transaction, &devices, &account))
+            .await?)
+    }
+
+    async fn walk(
+        &self,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Record>, Unavailable> {
+        let devices = Arc::clone(&self.devices);
+        Ok(self
+            .database
+            .read(move |transaction| read::walk(transaction, &devices, after, limit))
+            .await?)
+    }
+
+    async fn touch(&self, mut uses: Vec<Use>, now: Timestamp) -> Result<(), Unavailable> {
+        // Neighbours share pages. The sort is stable: of two uses of one session the later in the list stays later.
+        uses.sort_by_key(|used| used.id.sequence());
+        let mut recorded = 0;
+        loop {
+            let rest = uses.get(recorded..).unwrap_or_default();
+            let step: Vec<Use> = rest.iter().take(USES_IN_ONE_STEP).cloned().collect();
+            recorded += USES_IN_ONE_STEP;
+            self.database
+                .write(move |transaction| write::touch(transaction, &step, now))
+                .await?;
+            if recorded >= uses.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn end(&self, account: Option<AccountKey>, ends: Vec<End>) -> Result<Ended, Unavailable> {
+        let ended = self
+            .database
+            .write(move |transaction| write::end(transaction, account.as_ref(), &ends));
+        Ok(ended.await?)
+    }
+
+    async fn renew(
+        &self,
+        id: SessionId,
+        hash: SecretHash,
+        generation: u32,
+    ) -> Result<bool, Unavailable> {
+        Ok(self
+            .database
+            .write(move |transaction| write::renew(transaction, id, &hash, generation))
+            .await?)
+    }
+
+    async fn purge(&self, ids: Vec<SessionId>) -> Result<u64, Unavailable> {
+        let mut purged = 0;
+        for step in ids.chunks(PURGED_IN_ONE_STEP) {
+            let step = step.to_vec();
+            purged += self
+                .database
+                .write(move |transaction| write::purge(transaction, &step))
+                .await?;
+        }
+        Ok(purged)
+    }
+
+    async fn check(&self) -> Result<(), Unavailable> {
+        Ok(self.database.health().await?)
+    }
+}
