@@ -32,7 +32,7 @@ const PARTITION_BITS: u32 = 10;
 
 /// What a cached session takes at most, in bytes, its share of tables and of its account included.
 /// Measured by `bench/`; turns `cache_memory` into a number of sessions.
-const BYTES_PER_SESSION: u64 = 224;
+const BYTES_PER_SESSION: u64 = 200;
 
 /// Sessions a partition may hold at least, so that a fill is never pushed out by its own shrinking.
 const SMALLEST_LIMIT: usize = 16;

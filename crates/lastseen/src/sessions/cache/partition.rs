@@ -17,6 +17,9 @@ use crate::token::SecretHash;
 /// No place: the end of a chain.
 const NOWHERE: u32 = u32::MAX;
 
+/// Entries that a partition grows by at least.
+const SMALLEST_GROWTH: usize = 8;
+
 /// A session kept ready. What it takes in memory is what every cached session takes: keep it small.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -156,6 +159,10 @@ impl Partition {
             return;
         }
         let account = self.account_of(&record.account);
+        if self.entries.len() == self.entries.capacity() {
+            // By a quarter, not to the double: entries are most of the memory there is.
+            self.entries.reserve_exact(self.entries.len() / 4 + SMALLEST_GROWTH);
+        }
         let at = place(self.entries.insert(Entry {
             id: record.id,
             token_hash: record.token_hash,
