@@ -11,6 +11,16 @@ use crate::context::CurrentSession;
 use crate::extract::{IgnoredBody, is_soundly_encoded};
 use crate::problem::Problem;
 
+#[cfg_attr(feature = "openapi", utoipa::path(
+    delete,
+    path = "/api/v1/sessions/{id}",
+    operation_id = "delete_session",
+    summary = "Terminates an active session, removes an expired one from the list",
+    tag = "sessions",
+    params(("id" = String, Path, pattern = "^[0-9a-v]{26}$", description = "The session's id.")),
+    responses((status = 204, description = "It is gone, also where it was before. With the current one the cookie is cleared.")),
+    security(("cookie" = []), ("bearer" = [])),
+))]
 pub(super) async fn handle(
     current: CurrentSession,
     uri: Uri,

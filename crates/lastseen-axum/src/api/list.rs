@@ -11,6 +11,19 @@ use crate::extract::is_soundly_encoded;
 use crate::problem::Problem;
 use crate::view::{USUAL_BYTES, write_session, write_string};
 
+#[cfg_attr(feature = "openapi", utoipa::path(
+    get,
+    path = "/api/v1/sessions",
+    operation_id = "list_sessions",
+    summary = "The caller's own sessions, active and expired",
+    tag = "sessions",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "How many sessions; 50 unless told."),
+        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{32}$", description = "The next_cursor of an earlier page."),
+    ),
+    responses((status = 200, description = "A part of the list.", body = super::openapi::SessionPage)),
+    security(("cookie" = []), ("bearer" = [])),
+))]
 pub(super) async fn handle(
     current: CurrentSession,
     RawQuery(query): RawQuery,

@@ -14,6 +14,8 @@
 
 mod delete;
 mod list;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod session;
 mod sign_out;
 mod terminate;

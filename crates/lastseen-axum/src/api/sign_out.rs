@@ -8,6 +8,15 @@ use crate::context::CurrentSession;
 use crate::extract::IgnoredBody;
 use crate::problem::Problem;
 
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post,
+    path = "/api/v1/sign-out",
+    operation_id = "sign_out",
+    summary = "Ends the current session",
+    tag = "sessions",
+    responses((status = 204, description = "It has ended, and the cookie is cleared.")),
+    security(("cookie" = []), ("bearer" = [])),
+))]
 pub(super) async fn handle(current: CurrentSession, _: IgnoredBody) -> Result<Response, Problem> {
     let Session {
         id: own, account, ..

@@ -16,10 +16,24 @@ use crate::problem::Problem;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Terminate))]
 pub(super) struct Request {
     /// Their ids. One that occurs twice counts once.
-    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 1000))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, min_items = 1, max_items = 1000))]
     ids: BTreeSet<String>,
 }
 
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post,
+    path = "/api/v1/sessions/terminate",
+    operation_id = "terminate_sessions",
+    summary = "Ends several sessions, all or none of them",
+    tag = "sessions",
+    request_body = Request,
+    responses(
+        (status = 200, description = "They are gone. With the current one among them the cookie is cleared.", body = super::openapi::Terminated),
+        (status = 404, description = "`not_found`: one of them is unknown or not the caller's, and none has ended.",
+            body = super::openapi::Problem, content_type = "application/problem+json"),
+    ),
+    security(("cookie" = []), ("bearer" = [])),
+))]
 pub(super) async fn handle(
     current: CurrentSession,
     ApiJson(Request { ids }): ApiJson<Request>,

@@ -8,6 +8,15 @@ use crate::context::CurrentSession;
 use crate::extract::IgnoredBody;
 use crate::problem::Problem;
 
+#[cfg_attr(feature = "openapi", utoipa::path(
+    post,
+    path = "/api/v1/sessions/terminate-others",
+    operation_id = "terminate_other_sessions",
+    summary = "Ends every session of the account but the current one",
+    tag = "sessions",
+    responses((status = 200, description = "They are gone.", body = super::openapi::Terminated)),
+    security(("cookie" = []), ("bearer" = [])),
+))]
 pub(super) async fn handle(current: CurrentSession, _: IgnoredBody) -> Result<Response, Problem> {
     let Session {
         id: own, account, ..
