@@ -65,11 +65,11 @@ impl From<Error> for Unavailable {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn open(&self, policy: &Policy, now: Timestamp) -> Result<Opened, Unavailable> {
-        let policy = *policy;
+    async fn open(&self, policy: Option<&Policy>, now: Timestamp) -> Result<Opened, Unavailable> {
+        let policy = policy.copied();
         let opened = self
             .database
-            .write(move |transaction| write::open(transaction, &policy, now));
+            .write(move |transaction| write::open(transaction, policy.as_ref(), now));
         Ok(opened.await?)
     }
 

@@ -13,7 +13,7 @@ pub mod verbs;
 /// Takes an expression that makes an empty store as `(Arc<dyn Store>, Guard)`; the guard is whatever has
 /// to live as long as the store does, a folder for instance. The expression may `.await`.
 ///
-/// ```ignore
+/// ```text
 /// lastseen::conformance_tests!((Arc::new(MemoryStore::new()), ()));
 /// ```
 #[macro_export]
@@ -22,6 +22,7 @@ macro_rules! conformance_tests {
         $crate::conformance_tests!(@part stores, $make, [
             a_new_store_knows_the_policy_it_was_opened_with,
             a_policy_is_recorded_once_as_long_as_it_stays_the_same,
+            without_a_policy_the_recorded_ones_stay_as_they_are,
             the_latest_time_never_goes_back,
             an_inserted_session_is_found_as_it_was_inserted,
             a_session_that_knows_little_of_its_visitor_is_kept_too,

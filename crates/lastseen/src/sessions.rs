@@ -24,7 +24,7 @@ pub use validate::{Refusal, Verdict};
 
 use crate::policy::{PolicyHistory, Settings};
 use crate::session::{Session, SessionId};
-use crate::store::{Record, Store, Unavailable};
+use crate::store::{Opened, Record, Store, Unavailable};
 use crate::time::Timestamp;
 use cache::Cache;
 use devices::Devices;
@@ -72,7 +72,32 @@ impl Sessions {
         settings: Settings,
         now: Timestamp,
     ) -> Result<Self, Unavailable> {
-        let opened = store.open(&settings.policy, now).await?;
+        let opened = store.open(Some(&settings.policy), now).await?;
+        Self::over(store, settings, &opened)
+    }
+
+    /// The sessions that `store` keeps, under the policy that was last in force: for a command that must
+    /// not change it. In a new store the policy of the settings comes into force.
+    ///
+    /// # Errors
+    /// As [`Sessions::open`].
+    pub async fn open_as_it_was(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Result<Self, Unavailable> {
+        let opened = store.open(None, now).await?;
+        match opened.policies.last() {
+            Some(&policy) => Self::over(store, Settings { policy, ..settings }, &opened),
+            None => Self::open(store, settings, now).await,
+        }
+    }
+
+    fn over(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        opened: &Opened,
+    ) -> Result<Self, Unavailable> {
         let history = PolicyHistory::new(&opened.policies).ok_or_else(|| {
             Unavailable::because("the store knows no policy, not even the one in force")
         })?;

@@ -87,7 +87,7 @@ pub struct Use {
 /// What a store tells when it is opened.
 #[derive(Clone, Debug)]
 pub struct Opened {
-    /// Every policy that was ever in force, oldest first; the last one is the one it was opened with.
+    /// Every policy that was ever in force, oldest first; the last one is in force.
     pub policies: Vec<Policy>,
     /// The latest time that the store was told of, in any call that carries one.
     pub latest: Timestamp,
@@ -129,7 +129,9 @@ pub enum Ended {
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Begins to use the store under `policy`: records it, unless it is the newest one already, and `now`.
-    async fn open(&self, policy: &Policy, now: Timestamp) -> Result<Opened, Unavailable>;
+    ///
+    /// Without a policy the recorded ones stay as they are; of a new store there are none then.
+    async fn open(&self, policy: Option<&Policy>, now: Timestamp) -> Result<Opened, Unavailable>;
 
     /// Inserts a session; in the same step ends another one, that it takes the place of.
     ///

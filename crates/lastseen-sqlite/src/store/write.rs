@@ -40,7 +40,7 @@ pub(super) const DELETE_ACCOUNT: &str = "DELETE FROM account WHERE number = ?1 \
 /// Records `policy`, unless it is the newest, and `now`.
 pub(super) fn open(
     transaction: &Transaction<'_>,
-    policy: &Policy,
+    policy: Option<&Policy>,
     now: Timestamp,
 ) -> Result<Opened, Error> {
     let mut policies: Vec<Policy> = transaction
@@ -59,7 +59,9 @@ pub(super) fn open(
             })
         })?
         .collect::<Result<_, _>>()?;
-    if policies.last() != Some(policy) {
+    if let Some(policy) = policy
+        && policies.last() != Some(policy)
+    {
         let milliseconds =
             |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         transaction

@@ -90,7 +90,7 @@ fn assert_same(left: &Record, right: &Record) {
 /// The history of a new store is the policy it was opened with.
 pub async fn a_new_store_knows_the_policy_it_was_opened_with(store: AnyStore) {
     let opened = store
-        .open(&policy(), MORNING)
+        .open(Some(&policy()), MORNING)
         .await
         .expect("the store is in order");
     assert_eq!(opened.policies, [policy()]);
@@ -105,21 +105,39 @@ pub async fn a_policy_is_recorded_once_as_long_as_it_stays_the_same(store: AnySt
     };
     for next in [policy(), policy(), tight, tight] {
         store
-            .open(&next, MORNING)
+            .open(Some(&next), MORNING)
             .await
             .expect("the store is in order");
     }
     let opened = store
-        .open(&policy(), MORNING)
+        .open(Some(&policy()), MORNING)
         .await
         .expect("the store is in order");
     assert_eq!(opened.policies, [policy(), tight, policy()]);
 }
 
+/// A command that only looks does not change what sessions are bound by.
+pub async fn without_a_policy_the_recorded_ones_stay_as_they_are(store: AnyStore) {
+    let opened = store
+        .open(None, MORNING)
+        .await
+        .expect("the store is in order");
+    assert_eq!(opened.policies, []);
+    store
+        .open(Some(&policy()), MORNING)
+        .await
+        .expect("the store is in order");
+    let opened = store
+        .open(None, MORNING)
+        .await
+        .expect("the store is in order");
+    assert_eq!(opened.policies, [policy()]);
+}
+
 /// Whatever calls say afterwards, the latest time stays the latest.
 pub async fn the_latest_time_never_goes_back(store: AnyStore) {
     store
-        .open(&policy(), after(5))
+        .open(Some(&policy()), after(5))
         .await
         .expect("the store is in order");
     store
@@ -131,7 +149,7 @@ pub async fn the_latest_time_never_goes_back(store: AnyStore) {
         .await
         .expect("the store is in order");
     let opened = store
-        .open(&policy(), MORNING)
+        .open(Some(&policy()), MORNING)
         .await
         .expect("the store is in order");
     assert_eq!(opened.latest, after(9));
@@ -630,7 +648,7 @@ pub async fn purging_deletes_what_has_ended_and_nothing_else(store: AnyStore) {
 /// What readiness goes by.
 pub async fn a_store_in_order_says_so(store: AnyStore) {
     store
-        .open(&policy(), MORNING)
+        .open(Some(&policy()), MORNING)
         .await
         .expect("the store is in order");
     store.check().await.expect("the store is in order");

@@ -116,9 +116,11 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn open(&self, policy: &Policy, now: Timestamp) -> Result<Opened, Unavailable> {
+    async fn open(&self, policy: Option<&Policy>, now: Timestamp) -> Result<Opened, Unavailable> {
         self.with(|contents| {
-            if contents.policies.last() != Some(policy) {
+            if let Some(policy) = policy
+                && contents.policies.last() != Some(policy)
+            {
                 contents.policies.push(*policy);
             }
             contents.latest = contents.latest.max(now);
