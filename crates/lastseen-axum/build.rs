@@ -6,12 +6,13 @@ use std::path::Path;
 use std::{env, fs, io};
 
 use icondata_bs::{
-    BsAndroid, BsBrowserEdge, BsBrowserFirefox, BsBrowserSafari, BsDisplay, BsFacebook, BsInstagram, BsNintendoSwitch,
-    BsPlaystation, BsQuestionCircle, BsTerminal, BsWechat, BsWhatsapp, BsWindow, BsWindows, BsXbox,
+    BsAndroid, BsBrowserEdge, BsBrowserFirefox, BsBrowserSafari, BsDisplay, BsFacebook,
+    BsInstagram, BsNintendoSwitch, BsPlaystation, BsQuestionCircle, BsTerminal, BsWechat,
+    BsWhatsapp, BsWindow, BsWindows, BsXbox,
 };
 use icondata_si::{
-    SiApple, SiBrave, SiDuckduckgo, SiFreebsd, SiGoogle, SiGooglechrome, SiHarmonyos,
-    SiKaios, SiKakaotalk, SiLibrewolf, SiLine, SiLinux, SiNaver, SiOpera, SiQq, SiSnapchat, SiThreads,
+    SiApple, SiBrave, SiDuckduckgo, SiFreebsd, SiGoogle, SiGooglechrome, SiHarmonyos, SiKaios,
+    SiKakaotalk, SiLibrewolf, SiLine, SiLinux, SiNaver, SiOpera, SiQq, SiSnapchat, SiThreads,
     SiTorbrowser, SiVivaldi, SiZenbrowser,
 };
 use kurbo::{Affine, BezPath, PathEl, Point};
@@ -31,7 +32,10 @@ fn main() -> io::Result<()> {
     let target = env::var("OUT_DIR").map_err(io::Error::other)?;
     let target = Path::new(&target);
     fs::write(target.join("drawings.rs"), drawings())?;
-    for (name, shorten) in [("style.css", shorten_style as fn(&str) -> String), ("script.js", shorten_script)] {
+    for (name, shorten) in [
+        ("style.css", shorten_style as fn(&str) -> String),
+        ("script.js", shorten_script),
+    ] {
         let source = format!("src/pages/{name}");
         println!("cargo::rerun-if-changed={source}");
         fs::write(target.join(name), shorten(&fs::read_to_string(source)?))?;
@@ -86,7 +90,11 @@ fn drawings() -> String {
         let size = size.unwrap_or_else(|| panic!("the drawing {name} has no view box"));
         let mut markup = String::new();
         for outline in outlines(name, data, GRID / size) {
-            let rule = if outline.even_odd { r#" fill-rule="evenodd""# } else { "" };
+            let rule = if outline.even_odd {
+                r#" fill-rule="evenodd""#
+            } else {
+                ""
+            };
             // Writing into a string cannot fail.
             let _ = write!(markup, r#"<path{rule} d="{}"/>"#, outline.path);
         }
@@ -103,10 +111,16 @@ fn outlines(name: &str, data: &str, scale: f64) -> Vec<Outline> {
         .map(str::trim)
         .filter(|element| !element.is_empty())
         .map(|element| {
-            let path = element.strip_prefix("path ").and_then(|rest| rest.split(r#"d=""#).nth(1)?.split('"').next());
+            let path = element
+                .strip_prefix("path ")
+                .and_then(|rest| rest.split(r#"d=""#).nth(1)?.split('"').next());
             let path = path.and_then(|path| BezPath::from_svg(path).ok());
-            let path = path.unwrap_or_else(|| panic!("the drawing {name} is not made of paths: {element}"));
-            Outline { path: on_grid(&(Affine::scale(scale) * path)), even_odd: element.contains("evenodd") }
+            let path = path
+                .unwrap_or_else(|| panic!("the drawing {name} is not made of paths: {element}"));
+            Outline {
+                path: on_grid(&(Affine::scale(scale) * path)),
+                even_odd: element.contains("evenodd"),
+            }
         })
         .collect()
 }
@@ -154,7 +168,10 @@ impl Pen {
         let (command, numbers) = match (command, x, y) {
             ('l', x, 0) => ('h', vec![x]),
             ('l', 0, y) => ('v', vec![y]),
-            _ => (command, steps.into_iter().flat_map(|(x, y)| [x, y]).collect()),
+            _ => (
+                command,
+                steps.into_iter().flat_map(|(x, y)| [x, y]).collect(),
+            ),
         };
         let mut bare = true;
         if self.last != Some(command) {
@@ -181,7 +198,10 @@ impl Pen {
 
 /// The nearest whole number of grid units.
 fn whole(units: f64) -> i32 {
-    #[expect(clippy::cast_possible_truncation, reason = "a drawing lies within its view box of 160 units")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a drawing lies within its view box of 160 units"
+    )]
     let whole = units.round() as i32;
     whole
 }
@@ -195,14 +215,17 @@ fn shorten_style(source: &str) -> String {
         rest = after.split_once("*/").map_or("", |(_, after)| after);
     }
     bare.push_str(rest);
-    bare.lines().map(str::trim).filter(|line| !line.is_empty()).fold(String::new(), |mut text, line| {
-        text.push_str(line);
-        // A line that ends a rule or a declaration needs no line feed after it.
-        if !line.ends_with(['{', '}', ';', ',']) {
-            text.push('\n');
-        }
-        text
-    })
+    bare.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .fold(String::new(), |mut text, line| {
+            text.push_str(line);
+            // A line that ends a rule or a declaration needs no line feed after it.
+            if !line.ends_with(['{', '}', ';', ',']) {
+                text.push('\n');
+            }
+            text
+        })
 }
 
 /// The script without indentation and without the lines that are nothing but a comment.
