@@ -21,7 +21,7 @@ pub(crate) const CARGO_DENY: Tool = Tool {
 /// Builds and runs fuzz targets.
 pub(crate) const CARGO_FUZZ: Tool = Tool {
     name: "cargo-fuzz",
-    version: "0.13.1",
+    version: "0.13.2",
 };
 
 impl Tool {

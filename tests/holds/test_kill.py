@@ -1,0 +1,142 @@
+"""SIGKILL in the middle of everything: what was answered holds."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from harness.people import Device, Person, person
+from harness.program import Lastseen
+
+WORKERS = 8
+ROUNDS = 6
+
+
+@dataclass
+class Ledger:
+    """What was asked for and what was answered, of one account."""
+
+    person: Person
+    signed_in: dict[str, str] = field(default_factory=dict)
+    asked_to_end: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    #: The sessions that end the others; nobody ends them while they are at it.
+    enders: set[str] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def work(ledger: Ledger, seed: int, stop: threading.Event) -> int:
+    """Signs in and ends sessions until the server is gone; returns how many answers came."""
+    randomness = random.Random(seed)
+    answered = 0
+    try:
+        ender = Device(ledger.person.server).sign_in(ledger.person.name, ledger.person.password)
+        with ledger.lock:
+            ledger.signed_in[ender.id] = str(ender.token)
+            ledger.enders.add(ender.id)
+        while not stop.is_set():
+            with ledger.lock:
+                victims = sorted(set(ledger.signed_in) - ledger.asked_to_end - ledger.enders)
+            if randomness.random() < 0.4 or len(victims) < WORKERS:
+                device = Device(ledger.person.server)
+                response = device.try_sign_in(ledger.person.name, ledger.person.password)
+                if response.status_code in (429, 503):
+                    continue
+                assert response.status_code == 201, response.text
+                body = response.json()
+                with ledger.lock:
+                    ledger.signed_in[body["session"]["id"]] = body["token"]
+            else:
+                chosen = randomness.sample(victims, min(len(victims), randomness.randint(1, 3)))
+                with ledger.lock:
+                    ledger.asked_to_end.update(chosen)
+                if len(chosen) == 1:
+                    response = ender.delete(f"/api/v1/sessions/{chosen[0]}")
+                    assert response.status_code == 204, response.text
+                else:
+                    path = "/api/v1/sessions/terminate"
+                    response = ender.post(path, json={"ids": chosen})
+                    assert response.status_code == 200, response.text
+                with ledger.lock:
+                    ledger.ended.update(chosen)
+            answered += 1
+    except httpx.TransportError:
+        assert stop.is_set(), "the server went away before it was killed"
+    return answered
+
+
+def test_nothing_that_was_answered_is_lost_over_many_kills(start: Callable[..., Lastseen]) -> None:
+    server = start("--max-sessions-per-account", "0")
+    ledger = Ledger(person(server))
+    answered = 0
+    for round_number in range(ROUNDS):
+        stop = threading.Event()
+        # Those of the last round are as mortal as any other session now.
+        ledger.enders.clear()
+        with ThreadPoolExecutor(WORKERS) as pool:
+            working = [
+                pool.submit(work, ledger, round_number * WORKERS + n, stop) for n in range(WORKERS)
+            ]
+            # A different moment each time, somewhere in the middle of the work.
+            time.sleep(random.Random(round_number).uniform(0.6, 1.6))
+            stop.set()
+            server.kill()
+            answered += sum(worker.result() for worker in working)
+        server.start()
+        with sqlite3.connect(
+            f"file:{server.directory / 'lastseen.db'}?mode=ro", uri=True
+        ) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        connection.close()
+
+        kept = [id for id in ledger.signed_in if id not in ledger.asked_to_end]
+        for id in kept:
+            assert Device(server, token=ledger.signed_in[id]).is_signed_in(), (round_number, id)
+        for id in ledger.ended:
+            assert not Device(server, token=ledger.signed_in[id]).is_signed_in(), (round_number, id)
+        listed = set(Device(server, token=ledger.signed_in[kept[0]]).listed())
+        assert listed >= set(kept)
+        assert not listed & ledger.ended
+    assert answered > 20 * ROUNDS, answered
+    assert len(ledger.ended) > ROUNDS
+
+
+@pytest.mark.parametrize("command", ["disable", "password", "remove"])
+def test_what_a_command_did_holds_over_a_kill(
+    start: Callable[..., Lastseen], command: str
+) -> None:
+    server = start()
+    ada, bob = person(server), person(server, "bob")
+    device, bystander = ada.device(), bob.device()
+    more = ["--password-stdin"] if command == "password" else []
+    server.run("account", command, ada.name, *more, stdin="a different long one").done()
+    server.kill()
+    server.start()
+    assert not device.is_signed_in()
+    refused = Device(server).try_sign_in(ada.name, ada.password)
+    assert refused.status_code == 401
+    assert bystander.is_signed_in()
+
+
+def test_a_new_password_and_its_new_token_hold_over_a_kill(start: Callable[..., Lastseen]) -> None:
+    server = start()
+    ada = person(server)
+    device, other = ada.device(), ada.device()
+    old = device.token
+    changed = {"current_password": ada.password, "new_password": "a different long one"}
+    response = device.post("/api/v1/password", json=changed)
+    assert response.status_code == 200
+    server.kill()
+    server.start()
+    assert Device(server, token=response.json()["token"]).is_signed_in()
+    assert not Device(server, token=old).is_signed_in()
+    assert not other.is_signed_in()
+    assert Person(server, ada.name, "a different long one").device().is_signed_in()
