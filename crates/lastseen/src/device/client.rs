@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_do_not_grow_past_the_bound() {
-        let text = bounded_user_agent(&[0xff; 65_536]);
+        let bytes = vec![0xff; 65_536];
+        let text = bounded_user_agent(&bytes);
         assert!(text.len() <= MAX_USER_AGENT_BYTES);
         assert!(text.chars().all(|c| c == char::REPLACEMENT_CHARACTER));
     }

@@ -32,21 +32,36 @@ pub(super) struct HintedSystem {
 /// `Sec-CH-UA` comes first: it is sent wherever any hint is, and Opera's entry in the full list may
 /// carry the version of the Chromium below it.
 pub(super) fn browser(brands: Option<&[u8]>, full: Option<&[u8]>) -> Option<HintedBrowser> {
-    let telling = brands.and_then(brand_list).and_then(|list| best(&list));
-    telling.or_else(|| {
-        let list = full.and_then(brand_list)?;
-        let mut found = best(&list)?;
-        if found.brand.name().starts_with("Opera") {
-            let version_of = |brand: &str| {
-                let entry = list.iter().find(|(name, _)| name.starts_with(brand));
-                entry.map(|(_, version)| version)
-            };
-            if version_of("Opera") == version_of("Chromium") {
-                found.major = None;
+    let full = || {
+        full.and_then(brand_list)
+            .and_then(|list| best_of_full(&list))
+    };
+    match brands.and_then(brand_list).and_then(|list| best(&list)) {
+        None => full(),
+        Some(mut found) => {
+            if found.major.is_none() {
+                found.major = full()
+                    .filter(|other| other.brand == found.brand)
+                    .and_then(|other| other.major);
             }
+            Some(found)
         }
-        Some(found)
-    })
+    }
+}
+
+/// The brand that says most in a list of full versions.
+fn best_of_full(list: &[(String, String)]) -> Option<HintedBrowser> {
+    let mut found = best(list)?;
+    if found.brand.name().starts_with("Opera") {
+        let version_of = |brand: &str| {
+            let entry = list.iter().find(|(name, _)| name.starts_with(brand));
+            entry.map(|(_, version)| version)
+        };
+        if version_of("Opera") == version_of("Chromium") {
+            found.major = None;
+        }
+    }
+    Some(found)
 }
 
 /// The brand that says most; of several that say as much, the first.

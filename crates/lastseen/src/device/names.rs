@@ -13,18 +13,22 @@ const MAX_NAME_BYTES: usize = 40;
 const MAX_VERSION_DIGITS: usize = 9;
 
 /// A brand of `Sec-CH-UA`, by how much it says: the later, the more.
+///
+/// A browser names Chromium beside itself, some name Chrome, and each narrower one the wider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Brand {
-    /// Chromium, which every browser built on it names too.
+    /// The engine of all of them.
     Chromium,
-    /// The frame in which an app shows a page.
-    Frame(&'static str),
-    /// A brand that nobody has told us of.
+    /// A brand that is not known here.
     Stranger(String),
-    /// Chrome itself, which some others name beside their own.
+    /// Chrome itself.
     Chrome,
-    /// Another browser that is known by name.
+    /// Another browser.
     Browser(&'static str),
+    /// An edition of such a browser, with a version of its own.
+    Edition(&'static str),
+    /// What a page is shown in inside an app.
+    Frame(&'static str),
 }
 
 impl Brand {
@@ -32,9 +36,9 @@ impl Brand {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Chromium => "Chromium",
-            Self::Frame(name) | Self::Browser(name) => name,
             Self::Stranger(name) => name,
             Self::Chrome => "Chrome",
+            Self::Browser(name) | Self::Edition(name) | Self::Frame(name) => name,
         }
     }
 
@@ -42,16 +46,22 @@ impl Brand {
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Chromium => 0,
-            Self::Frame(_) => 1,
-            Self::Stranger(_) => 2,
-            Self::Chrome => 3,
-            Self::Browser(_) => 4,
+            Self::Stranger(_) => 1,
+            Self::Chrome => 2,
+            Self::Browser(_) => 3,
+            Self::Edition(_) => 4,
+            Self::Frame(_) => 5,
         }
     }
 
-    /// Whether it names the engine below rather than the browser or app itself.
-    pub(super) fn is_engine(&self) -> bool {
-        matches!(self, Self::Chromium | Self::Frame(_))
+    /// Whether it only names what a browser or app is built on, and so leaves the name to the user
+    /// agent where that knows better than `said`.
+    pub(super) fn leaves_the_name_to(&self, said: &str) -> bool {
+        match self {
+            Self::Chromium => !matches!(said, "Chrome" | "Chromium"),
+            Self::Frame(_) => !matches!(said, "Chrome" | "Chromium" | "Edge"),
+            _ => false,
+        }
     }
 }
 
@@ -62,10 +72,12 @@ pub(super) fn brand(name: &str) -> Option<Brand> {
         "Google Chrome" | "Chrome" => Brand::Chrome,
         "Chromium" => Brand::Chromium,
         "Android WebView" => Brand::Frame(CHROME_WEBVIEW),
-        "Microsoft Edge WebView2" => Brand::Frame("Edge WebView"),
+        "Microsoft Edge WebView2" => Brand::Frame("Edge WebView2"),
         "Microsoft Edge" | "Edge" => Brand::Browser("Edge"),
-        "HeadlessChrome" | "HeadlessEdg" => Brand::Browser("Headless Chrome"),
-        "Opera" | "Opera One" | "OperaMobile" | "Opera Mobile" => Brand::Browser("Opera"),
+        "HeadlessChrome" => Brand::Browser("Headless Chrome"),
+        "HeadlessEdg" => Brand::Browser("Headless Edge"),
+        "Opera" | "Opera One" => Brand::Browser("Opera"),
+        "OperaMobile" | "Opera Mobile" => Brand::Edition("Opera"),
         "Opera GX" | "OperaGX" => Brand::Browser("Opera GX"),
         "Opera Mini" | "OperaMini" | "Opera Mini Android" => Brand::Browser("Opera Mini"),
         "Opera Air" => Brand::Browser("Opera Air"),
@@ -76,7 +88,9 @@ pub(super) fn brand(name: &str) -> Option<Brand> {
         "DuckDuckGo" => Brand::Browser("DuckDuckGo"),
         "Whale" | "NAVER Whale" | "Naver Whale" => Brand::Browser("Whale"),
         "HuaweiBrowser" | "Huawei Browser" => Brand::Browser("Huawei Browser"),
-        "MiuiBrowser" | "MIUI Browser" | "XiaoMiBrowser" => Brand::Browser("MIUI Browser"),
+        "MiuiBrowser" | "Miui Browser" | "MIUI Browser" | "XiaoMiBrowser" => {
+            Brand::Browser("MIUI Browser")
+        }
         "UCBrowser" | "UC Browser" => Brand::Browser("UC Browser"),
         "QQBrowser" | "QQ Browser" => Brand::Browser("QQ Browser"),
         "Quark" | "QuarkPC" => Brand::Browser("Quark"),
@@ -88,6 +102,7 @@ pub(super) fn brand(name: &str) -> Option<Brand> {
         "Avast Secure Browser" => Brand::Browser("Avast Secure Browser"),
         "AVG Secure Browser" => Brand::Browser("AVG Secure Browser"),
         "CCleaner Browser" => Brand::Browser("CCleaner Browser"),
+        "Norton Private Browser" => Brand::Browser("Norton Private Browser"),
         "Ecosia" => Brand::Browser("Ecosia"),
         "Puffin" => Brand::Browser("Puffin"),
         "Maxthon" => Brand::Browser("Maxthon"),
@@ -139,8 +154,13 @@ pub(super) fn browser(found: &str) -> Option<Cow<'static, str>> {
         "Mobile Safari" | "WebKit Nightly" => "Safari",
         // The rules call what shows no more than the engine a mail program; it may be any app.
         "Mobile Safari UI/WKWebView" | "Apple Mail" => SAFARI_WEBVIEW,
-        "Firefox Mobile" | "Firefox iOS" | "Firefox Alpha" | "Firefox Beta" => "Firefox",
-        "Firefox (Namoroka)" | "Firefox (Shiretoko)" | "Firefox (Minefield)" => "Firefox",
+        "Firefox Mobile"
+        | "Firefox iOS"
+        | "Firefox Alpha"
+        | "Firefox Beta"
+        | "Firefox (Minefield)"
+        | "Firefox (Namoroka)"
+        | "Firefox (Shiretoko)" => "Firefox",
         "Edge Mobile" => "Edge",
         "Opera Mobile" | "Opera Tablet" => "Opera",
         "IE" | "IE Mobile" | "IE Large Screen" => "Internet Explorer",
@@ -152,6 +172,9 @@ pub(super) fn browser(found: &str) -> Option<Cow<'static, str>> {
         "VivoBrowser" => "Vivo Browser",
         "WeChat Browser" => "WeChat",
         "Google" => "Google App",
+        "Baidu Explorer" => "Baidu",
+        "WindowsPowerShell" => "PowerShell",
+        "HeadlessEdg" => "Headless Edge",
         "AVG" => "AVG Secure Browser",
         "CCleaner" => "CCleaner Browser",
         "Seznam prohlížeč" => "Seznam Browser",
@@ -164,22 +187,33 @@ pub(super) fn browser(found: &str) -> Option<Cow<'static, str>> {
     Some(Cow::Borrowed(known))
 }
 
-/// The name to show for the system that the rules found, or `None` where they found no name.
-pub(super) fn system(found: &str) -> Option<Cow<'static, str>> {
-    let known = match found {
-        "Mac OS X" => "macOS",
+/// The name to show for the system that the rules found, or `None` where they found none: a few of
+/// them take the maker of a television set for its system.
+pub(super) fn system(found: &str) -> Option<&'static str> {
+    Some(match found {
+        "Android" | "Chromecast Android" => "Android",
+        "BlackBerry OS" => "BlackBerry OS",
+        "BlackBerry Tablet OS" => "BlackBerry Tablet OS",
+        "Bada" => "Bada",
+        "Brew MP" | "BREW" => "Brew",
+        "BSD" => "BSD",
         "Chrome OS" => "ChromeOS",
-        "ATV OS X" => "tvOS",
-        "WatchOS" => "watchOS",
-        "Web0S" => "webOS",
-        "Chromecast Android" => "Android",
-        "Chromecast Fuchsia" => "Fuchsia",
+        "Firefox OS" => "Firefox OS",
+        "FreeBSD" => "FreeBSD",
+        "Fuchsia" | "Chromecast Fuchsia" => "Fuchsia",
+        "GoogleTV" => "Google TV",
+        "Haiku" => "Haiku",
+        "HarmonyOS" => "HarmonyOS",
+        "iOS" => "iOS",
+        "iPadOS" => "iPadOS",
+        "KaiOS" => "KaiOS",
+        "Kindle" => "Kindle",
         "Linux"
-        | "Chromecast Linux"
-        | "Chromecast SmartSpeaker"
         | "Arch Linux"
         | "BackTrack"
         | "CentOS"
+        | "Chromecast Linux"
+        | "Chromecast SmartSpeaker"
         | "Debian"
         | "debian"
         | "Fedora"
@@ -196,11 +230,31 @@ pub(super) fn system(found: &str) -> Option<Cow<'static, str>> {
         | "Slackware"
         | "SUSE"
         | "Ubuntu" => "Linux",
-        // Makers of television sets, for want of a system.
-        "LG" | "Samsung" | "Philips" | "Other" => return None,
-        other => return clean(other).map(Cow::Owned),
-    };
-    Some(Cow::Borrowed(known))
+        "Mac OS" => "Mac OS",
+        "Mac OS X" | "macOS" => "macOS",
+        "Maemo" => "Maemo",
+        "MeeGo" | "WeTab" => "MeeGo",
+        "NetBSD" => "NetBSD",
+        "Nintendo Switch" => "Nintendo Switch",
+        "Nokia Series 30 Plus" => "Series 30+",
+        "Nokia Series 40" => "Series 40",
+        "OpenBSD" => "OpenBSD",
+        "PlayStation" => "PlayStation",
+        "Roku" => "Roku OS",
+        "Sailfish" => "Sailfish OS",
+        "SerenityOS" => "SerenityOS",
+        "Solaris" => "Solaris",
+        "Symbian OS" | "Symbian^3" | "Symbian^3 Anna" | "Symbian^3 Belle" => "Symbian OS",
+        "Tizen" => "Tizen",
+        "tvOS" | "ATV OS X" => "tvOS",
+        "Ubuntu Touch" => "Ubuntu Touch",
+        "watchOS" | "WatchOS" => "watchOS",
+        "webOS" | "Web0S" => "webOS",
+        "Windows" => "Windows",
+        "Windows Mobile" => "Windows Mobile",
+        "Windows Phone" => "Windows Phone",
+        _ => return None,
+    })
 }
 
 /// Whether what a client says of the version of a system tells anybody anything: not the kernel of
@@ -241,7 +295,7 @@ pub(super) fn version(first: &str, second: Option<&str>) -> Option<String> {
     let mut version = part(first)?.to_owned();
     if let Some(second) = second
         .and_then(part)
-        .filter(|part| part.trim_matches('0') != "")
+        .filter(|part| !part.trim_matches('0').is_empty())
     {
         version.push('.');
         version.push_str(second);
@@ -260,7 +314,7 @@ fn part(text: &str) -> Option<&str> {
 pub(super) fn is_built_on(system: &str, base: &str) -> bool {
     match base {
         "Android" => matches!(system, "HarmonyOS" | "Fire OS" | "Wear OS"),
-        "Linux" => matches!(system, "KaiOS" | "Sailfish" | "Tizen" | "webOS"),
+        "Linux" => matches!(system, "KaiOS" | "Sailfish OS" | "Tizen" | "webOS"),
         _ => false,
     }
 }

@@ -70,12 +70,9 @@ fn join_browser(hinted: Option<HintedBrowser>, said: &Said) -> Option<Product> {
         return said.browser.clone();
     };
     if let Some(said_browser) = &said.browser {
-        let says_more =
-            said.is_chromium && !matches!(said_browser.name.as_ref(), "Chrome" | "Chromium");
-        if brand.is_engine() && says_more {
-            return Some(said_browser.clone());
-        }
-        if major.is_none() && *said_browser.name == *brand.name() {
+        let leaves_the_name = said.is_chromium && brand.leaves_the_name_to(&said_browser.name);
+        let lacks_only_the_version = major.is_none() && *said_browser.name == *brand.name();
+        if leaves_the_name || lacks_only_the_version {
             return Some(said_browser.clone());
         }
     }

@@ -48,12 +48,12 @@ fn system(rules: &Rules, text: &str) -> Option<Product> {
             .and_then(|major| major.parse::<u32>().ok())
             .is_some_and(|major| major < 13);
         if !before {
-            name = "iPadOS".into();
+            name = "iPadOS";
         }
     }
-    let version = match name.as_ref() {
+    let version = match name {
         "Windows" => windows_version(major, minor),
-        _ if !names::has_telling_version(&name) || is_frozen(&name, major, minor, text) => None,
+        _ if !names::has_telling_version(name) || is_frozen(name, major, text) => None,
         _ => major.and_then(|major| names::version(major, minor)),
     };
     Some(Product::new(name, version.as_deref()))
@@ -72,35 +72,30 @@ fn windows_version(major: Option<&str>, minor: Option<&str>) -> Option<String> {
     }
 }
 
-/// Whether the version is a token that a browser sends whatever the system's version is.
-fn is_frozen(system: &str, major: Option<&str>, minor: Option<&str>, text: &str) -> bool {
+/// Whether the version is a token that a browser sends whatever the version of the system is.
+fn is_frozen(system: &str, major: Option<&str>, text: &str) -> bool {
+    let contains = |tokens: &[&str]| tokens.iter().any(|token| text.contains(token));
     match system {
-        // Safari and Chrome stopped at the first, Firefox at the second.
-        "macOS" => {
-            text.contains("10_15_7")
-                || text.contains("Mac OS X 10.15;")
-                || text.contains("Mac OS X 10.15)")
-        }
-        // Chrome, and what is built on it, sends `Android 10; K`, Firefox `Android 10; Mobile`.
-        "Android" => {
-            major == Some("10")
-                && [
-                    "Android 10; K)",
-                    "Android 10; K;",
-                    "Android 10; Mobile;",
-                    "Android 10; Tablet;",
-                ]
-                .iter()
-                .any(|frozen| text.contains(frozen))
-        }
-        // From Safari 26 on the system reads 18.6 or 18.7. Without Safari's version beside it, such
-        // a number may be either the system's own or that token.
+        // Safari and what is built on Chromium stopped at the first, Firefox at the others.
+        "macOS" => contains(&["10_15_7", "Mac OS X 10.15;", "Mac OS X 10.15)"]),
+        // What is built on Chromium calls every Android `Android 10; K`, Firefox without the K.
+        "Android" => contains(&[
+            "Android 10; K)",
+            "Android 10; K;",
+            "Android 10; Mobile;",
+            "Android 10; Tablet;",
+        ]),
+        // Since version 26 the system calls itself 18.6 or 18.7, and so does every app that does
+        // not write the user agent itself. Only an older version beside it proves that it is true.
         "iOS" | "iPadOS" => {
-            major == Some("18")
-                && minor
-                    .and_then(|minor| minor.parse::<u32>().ok())
-                    .is_some_and(|minor| minor >= 6)
-                && !text.contains("Version/18")
+            let number = |text: &str| text.parse::<u32>().unwrap_or(0);
+            let said = major.map_or(0, number);
+            let safari = text.split_once("Version/").map_or(0, |(_, rest)| {
+                number(rest.split(['.', ' ']).next().unwrap_or_default())
+            });
+            let proven = safari == 18 || contains(&["FBSV/18", "; iOS 18", "; iPadOS 18"]);
+            let doubtful = said == 18 && contains(&["OS 18_6 ", "OS 18_7 "]) && !proven;
+            doubtful || (said < 26 && safari >= 26)
         }
         _ => false,
     }
