@@ -37,10 +37,16 @@ impl SqliteStore {
     /// The tables of the store; the database has to be opened with them.
     pub const MIGRATIONS: MigrationSet = MigrationSet {
         name: "sessions",
-        migrations: &[Migration {
-            name: "sessions",
-            sql: include_str!("migrations/sessions/0001_sessions.sql"),
-        }],
+        migrations: &[
+            Migration {
+                name: "sessions",
+                sql: include_str!("migrations/sessions/0001_sessions.sql"),
+            },
+            Migration {
+                name: "page_token",
+                sql: include_str!("migrations/sessions/0002_page_token.sql"),
+            },
+        ],
     };
 
     /// The store in `database`, which was opened with [`SqliteStore::MIGRATIONS`] among its sets.
@@ -141,6 +147,13 @@ impl Store for SqliteStore {
         Ok(self
             .database
             .write(move |transaction| write::renew(transaction, id, &hash, generation))
+            .await?)
+    }
+
+    async fn set_page_token(&self, id: SessionId, hash: SecretHash) -> Result<bool, Unavailable> {
+        Ok(self
+            .database
+            .write(move |transaction| write::set_page_token(transaction, id, &hash))
             .await?)
     }
 

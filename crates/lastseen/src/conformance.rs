@@ -49,6 +49,7 @@ macro_rules! conformance_tests {
             a_renewed_token_takes_the_place_of_the_old_one,
             a_token_of_an_older_generation_is_not_taken,
             a_session_that_ended_gets_no_token,
+            a_page_token_stands_beside_the_token,
             purging_deletes_what_has_ended_and_nothing_else,
             a_store_in_order_says_so,
         ]);
@@ -82,6 +83,8 @@ macro_rules! conformance_tests {
             a_token_that_does_not_authenticate_ends_nothing_at_sign_in,
             beyond_the_limit_the_session_unused_for_longest_ends,
             a_renewed_token_is_accepted_and_the_old_one_is_refused,
+            a_page_token_is_accepted_beside_the_token_and_both_end_with_the_session,
+            an_expired_session_gets_no_page_token,
             last_use_is_exact_before_it_is_written,
             last_use_survives_a_restart_once_it_is_flushed,
             address_and_device_follow_the_last_use,

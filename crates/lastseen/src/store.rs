@@ -48,6 +48,8 @@ pub struct Record {
     pub token_hash: SecretHash,
     /// How often its token was renewed.
     pub token_generation: u32,
+    /// What is kept of the token that a link into the pages was exchanged for, where there is one.
+    pub page_token_hash: Option<SecretHash>,
     /// The policy it was created under.
     pub policy: PolicyNumber,
     /// Whether the device was to be remembered.
@@ -175,6 +177,11 @@ pub trait Store: Send + Sync + 'static {
         hash: SecretHash,
         generation: u32,
     ) -> Result<bool, Unavailable>;
+
+    /// Gives a session a second token, for the pages, in place of an earlier second one; unless it has ended.
+    ///
+    /// True where it has the token now.
+    async fn set_page_token(&self, id: SessionId, hash: SecretHash) -> Result<bool, Unavailable>;
 
     /// Deletes the records of these sessions, as far as they have ended; how many that were.
     async fn purge(&self, ids: Vec<SessionId>) -> Result<u64, Unavailable>;

@@ -21,12 +21,13 @@ macro_rules! columns {
         "session.id, session.token_hash, session.token_generation, session.policy, session.remembered, \
          session.created_at, session.first_ip_address, session.first_device, \
          session.ended_at, session.left_list_at, session.ended_cause, session.ended_by, \
-         last_use.used_at, last_use.ip_address, last_use.device"
+         last_use.used_at, last_use.ip_address, last_use.device, \
+         session.page_token_hash"
     };
 }
 
 /// Where the account's columns begin, in statements that join it.
-const ACCOUNT: usize = 15;
+const ACCOUNT: usize = 16;
 
 // CROSS JOIN is SQLite's way to say: in this order, whatever you know about the tables.
 pub(super) const FIND: &str = concat!(
@@ -156,6 +157,10 @@ fn record(row: &Row<'_>, account: &Arc<Account>, devices: &Devices) -> Result<Re
         account: Arc::clone(account),
         token_hash: SecretHash::from_bytes(array(bytes(row, 1)?)?),
         token_generation: row.get(2)?,
+        page_token_hash: optional_bytes(row, 15)?
+            .map(array)
+            .transpose()?
+            .map(SecretHash::from_bytes),
         policy: PolicyNumber(row.get(3)?),
         remembered: row.get(4)?,
         created_at,

@@ -14,8 +14,8 @@ use crate::error::Error;
 
 pub(super) const TAKEN: &str = "SELECT 1 FROM session WHERE sequence = ?1";
 pub(super) const INSERT: &str = "INSERT INTO session (sequence, id, account, token_hash, token_generation, policy, \
-     remembered, created_at, first_ip_address, first_device, ended_at, left_list_at, ended_cause, ended_by) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+     remembered, created_at, first_ip_address, first_device, ended_at, left_list_at, ended_cause, ended_by, page_token_hash) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 pub(super) const INSERT_USE: &str =
     "INSERT INTO last_use (sequence, used_at, ip_address, device) VALUES (?1, ?2, ?3, ?4)";
 /// A session without a row in `last_use` was last used when it was created.
@@ -30,6 +30,8 @@ pub(super) const END: &str = "UPDATE session SET ended_at = ?3, left_list_at = ?
      WHERE sequence = ?1 AND id = ?2 AND left_list_at IS NULL";
 pub(super) const RENEW: &str = "UPDATE session SET token_hash = ?3, token_generation = ?4 \
      WHERE sequence = ?1 AND id = ?2 AND left_list_at IS NULL AND token_generation < ?4";
+pub(super) const SET_PAGE_TOKEN: &str = "UPDATE session SET page_token_hash = ?3 \
+     WHERE sequence = ?1 AND id = ?2 AND left_list_at IS NULL";
 pub(super) const ACCOUNT_OF_ENDED: &str =
     "SELECT account FROM session WHERE sequence = ?1 AND id = ?2 AND left_list_at IS NOT NULL";
 pub(super) const DELETE_USE: &str = "DELETE FROM last_use WHERE sequence = ?1";
@@ -127,6 +129,7 @@ pub(super) fn insert(
         left_list_at,
         cause,
         by.map(SessionId::as_bytes),
+        record.page_token_hash.as_ref().map(SecretHash::as_bytes),
     ])?;
     if record.last_used_at != record.created_at || record.last != record.first {
         let device = text_of(&record.last.device);
@@ -246,6 +249,18 @@ pub(super) fn renew(
         hash.as_bytes(),
         generation,
     ])?;
+    Ok(changed == 1)
+}
+
+/// Gives a session a second token, for the pages.
+pub(super) fn set_page_token(
+    transaction: &Transaction<'_>,
+    id: SessionId,
+    hash: &SecretHash,
+) -> Result<bool, Error> {
+    let changed = transaction
+        .prepare_cached(SET_PAGE_TOKEN)?
+        .execute(params![id.sequence(), id.as_bytes(), hash.as_bytes(),])?;
     Ok(changed == 1)
 }
 

@@ -126,6 +126,7 @@ pub fn record(account: &Arc<Account>, at: Timestamp, dice: &Dice) -> Record {
         account: Arc::clone(account),
         token_hash: SessionToken::generate(*id.as_bytes(), dice).hash(),
         token_generation: 0,
+        page_token_hash: None,
         policy: PolicyNumber(0),
         remembered: false,
         created_at: at,

@@ -78,6 +78,7 @@ fn assert_same(left: &Record, right: &Record) {
     assert_eq!(left.account, right.account);
     assert_eq!(left.token_hash, right.token_hash);
     assert_eq!(left.token_generation, right.token_generation);
+    assert_eq!(left.page_token_hash, right.page_token_hash);
     assert_eq!(left.policy, right.policy);
     assert_eq!(left.remembered, right.remembered);
     assert_eq!(left.created_at, right.created_at);
@@ -159,6 +160,7 @@ pub async fn the_latest_time_never_goes_back(store: AnyStore) {
 pub async fn an_inserted_session_is_found_as_it_was_inserted(store: AnyStore) {
     let mut ada = record(&person("ada"), MORNING, &Dice::default());
     ada.remembered = true;
+    ada.page_token_hash = Some(SecretHash::from_bytes([6; 32]));
     ada.last_used_at = after(60);
     ada.last = used(&ada, after(60)).origin;
     insert(&store, &ada).await;
@@ -616,6 +618,33 @@ pub async fn a_session_that_ended_gets_no_token(store: AnyStore) {
             .expect("the store is in order")
     );
     assert_eq!(find(&store, ada.id).await.token_hash, ada.token_hash);
+}
+
+/// The last one counts, and the first token is none of its business.
+pub async fn a_page_token_stands_beside_the_token(store: AnyStore) {
+    let ada = record(&person("ada"), MORNING, &Dice::default());
+    insert(&store, &ada).await;
+    for hash in [
+        SecretHash::from_bytes([5; 32]),
+        SecretHash::from_bytes([6; 32]),
+    ] {
+        assert!(
+            store
+                .set_page_token(ada.id, hash)
+                .await
+                .expect("the store is in order")
+        );
+        let found = find(&store, ada.id).await;
+        assert_eq!(
+            (found.token_hash, found.page_token_hash),
+            (ada.token_hash, Some(hash))
+        );
+    }
+    end(&store, &ada, after(1), EndedBy::Command).await;
+    let late = store
+        .set_page_token(ada.id, SecretHash::from_bytes([7; 32]))
+        .await;
+    assert!(!late.expect("the store is in order"));
 }
 
 /// A session that can still be used, or is listed, is never deleted.

@@ -606,6 +606,51 @@ pub async fn a_renewed_token_is_accepted_and_the_old_one_is_refused(store: AnySt
     assert!(!house.accepts(&laptop.token, after(2)).await);
 }
 
+/// What a link into the pages is exchanged for.
+pub async fn a_page_token_is_accepted_beside_the_token_and_both_end_with_the_session(
+    store: AnyStore,
+) {
+    let house = House::open(store).await;
+    let ada = person("ada");
+    let laptop = house.sign_in(&ada, MORNING).await;
+    let id = laptop.session.id;
+    let mut pages = Vec::new();
+    for _ in 0..2 {
+        let token = house.sessions.page_token(id, after(1), &house.dice).await;
+        pages.push(
+            token
+                .expect("the store is in order")
+                .expect("the session is active"),
+        );
+    }
+    assert!(!house.accepts(&pages[0], after(1)).await);
+    let house = house.restarted_with(settings(), after(2)).await;
+    for token in [&pages[1], &laptop.token] {
+        assert!(house.accepts(token, after(2)).await);
+    }
+    house
+        .sessions
+        .terminate(&ada.key, &[id], EndedBy::Command, after(3))
+        .await
+        .expect("it is Ada's");
+    for token in [&pages[0], &pages[1], &laptop.token] {
+        assert!(!house.accepts(token, after(3)).await);
+    }
+    let late = house.sessions.page_token(id, after(3), &house.dice).await;
+    assert!(late.expect("the store is in order").is_none());
+}
+
+/// An expired session has no pages to be sent into.
+pub async fn an_expired_session_gets_no_page_token(store: AnyStore) {
+    let house = House::open(store).await;
+    let id = house.sign_in(&person("ada"), MORNING).await.session.id;
+    let late = house
+        .sessions
+        .page_token(id, after(HOUR), &house.dice)
+        .await;
+    assert!(late.expect("the store is in order").is_none());
+}
+
 /// Memory is what lists show.
 pub async fn last_use_is_exact_before_it_is_written(store: AnyStore) {
     let house = House::open(store).await;

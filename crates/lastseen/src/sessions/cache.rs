@@ -123,7 +123,7 @@ impl<Guard: Lock> Cache<Guard> {
             else {
                 return Known::Nothing;
             };
-            if entry.token_hash != *hash {
+            if !entry.is_authenticated_by(hash) {
                 return Known::WrongSecret;
             }
             let before = history.deadlines(
@@ -158,13 +158,26 @@ impl<Guard: Lock> Cache<Guard> {
         })
     }
 
-    /// The cached hash and generation of a session's token.
-    pub(super) fn peek_token(&self, id: SessionId) -> Option<(SecretHash, u32)> {
+    /// Whether a secret with this hash authenticates the session, as far as that is cached.
+    pub(super) fn is_authenticated_by(&self, id: SessionId, hash: &SecretHash) -> Option<bool> {
+        self.peek_entry(id, |entry| entry.is_authenticated_by(hash))
+    }
+
+    /// How often the session's token was renewed, as far as that is cached.
+    pub(super) fn token_generation(&self, id: SessionId) -> Option<u32> {
+        self.peek_entry(id, |entry| entry.token_generation)
+    }
+
+    fn peek_entry<Answer>(
+        &self,
+        id: SessionId,
+        read: impl FnOnce(&partition::Entry) -> Answer,
+    ) -> Option<Answer> {
         self.partition(id.partition()).with(|partition| {
-            let entry = partition
+            partition
                 .get(id)
-                .filter(|entry| Self::answers() && !entry.doubtful)?;
-            Some((entry.token_hash, entry.token_generation))
+                .filter(|entry| Self::answers() && !entry.doubtful)
+                .map(read)
         })
     }
 
@@ -268,6 +281,12 @@ impl<Guard: Lock> Cache<Guard> {
                 entry.token_generation = generation;
             }
         });
+    }
+
+    /// The store has confirmed a token for the pages. Of two at once the store knows which came last: it is
+    /// asked before this session answers again.
+    pub(super) fn page_token_set(&self, id: SessionId) {
+        self.doubt(id);
     }
 
     /// A write has failed, and nobody knows whether it happened: the store is asked before this session

@@ -68,6 +68,7 @@ impl Sessions {
                 account: Arc::clone(new.account),
                 token_hash: token.hash(),
                 token_generation: 0,
+                page_token_hash: None,
                 policy: self.inner.history.current(),
                 remembered: new.remembered,
                 created_at: now,
@@ -149,11 +150,14 @@ impl Inner {
             return Ok(None);
         };
         let id = token.session_id();
-        let hash = match self.cache.peek_token(id) {
-            Some((hash, _)) => Some(hash),
-            None => self.store.find(id).await?.map(|record| record.token_hash),
+        let hash = token.hash();
+        let authentic = match self.cache.is_authenticated_by(id, &hash) {
+            Some(authentic) => authentic,
+            None => self.store.find(id).await?.is_some_and(|record| {
+                record.token_hash == hash || record.page_token_hash == Some(hash)
+            }),
         };
-        if hash != Some(token.hash()) {
+        if !authentic {
             return Ok(None);
         }
         self.find(id).await

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Sessions, to_the_end};
-use crate::session::SessionId;
+use crate::session::{SessionId, Status};
 use crate::store::Unavailable;
-use crate::time::Entropy;
+use crate::time::{Entropy, Timestamp};
 use crate::token::SessionToken;
 
 impl Sessions {
@@ -21,8 +21,8 @@ impl Sessions {
         id: SessionId,
         entropy: &dyn Entropy,
     ) -> Result<Option<SessionToken>, Unavailable> {
-        let generation = match self.inner.cache.peek_token(id) {
-            Some((_, generation)) => generation,
+        let generation = match self.inner.cache.token_generation(id) {
+            Some(generation) => generation,
             None => match self.inner.store.find(id).await? {
                 Some(record) if record.ended.is_none() => record.token_generation,
                 _ => return Ok(None),
@@ -45,5 +45,36 @@ impl Sessions {
         })
         .await?;
         Ok(renewed.then_some(token))
+    }
+
+    /// Gives a session that is active a second token, for a browser that was sent into the pages by a
+    /// link; an earlier second one is refused from then on. The first token stays valid, and the end of
+    /// the session is the end of both.
+    ///
+    /// `None` where the session is not active.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where the store could not be asked.
+    pub async fn page_token(
+        &self,
+        id: SessionId,
+        now: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Option<SessionToken>, Unavailable> {
+        let now = self.observe(now);
+        match self.inner.find(id).await? {
+            Some(session) if session.status(now) == Status::Active => {}
+            _ => return Ok(None),
+        }
+        let token = SessionToken::generate(*id.as_bytes(), entropy);
+        let hash = token.hash();
+        let inner = Arc::clone(&self.inner);
+        let given = to_the_end(async move {
+            let given = inner.store.set_page_token(id, hash).await;
+            inner.cache.page_token_set(id);
+            given
+        })
+        .await?;
+        Ok(given.then_some(token))
     }
 }

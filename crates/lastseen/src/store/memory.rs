@@ -219,6 +219,16 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn set_page_token(&self, id: SessionId, hash: SecretHash) -> Result<bool, Unavailable> {
+        self.with(|contents| match contents.get_mut(id) {
+            Some(record) if record.ended.is_none() => {
+                record.page_token_hash = Some(hash);
+                true
+            }
+            _ => false,
+        })
+    }
+
     async fn purge(&self, ids: Vec<SessionId>) -> Result<u64, Unavailable> {
         self.with(|contents| {
             let mut purged = 0;

@@ -70,6 +70,7 @@ impl Room {
             account,
             token_hash: SessionToken::generate(*id.as_bytes(), &Sevens).hash(),
             token_generation: 0,
+            page_token_hash: None,
             policy: PolicyNumber(0),
             remembered: false,
             created_at: BEGIN,

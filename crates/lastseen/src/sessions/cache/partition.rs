@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub(super) last_used_at: Timestamp,
     /// What the device was worked out from; 0 where that is not known.
     pub(super) device_fingerprint: u64,
+    /// Boxed: few sessions have one.
+    page_token_hash: Option<Box<SecretHash>>,
     pub(super) ip_address: Option<IpAddr>,
     pub(super) policy: PolicyNumber,
     pub(super) token_generation: u32,
@@ -43,6 +45,17 @@ pub(super) struct Entry {
     pub(super) unwritten: bool,
     /// The store may know better: it must be read again before it answers.
     pub(super) doubtful: bool,
+}
+
+impl Entry {
+    /// Whether a secret with this hash authenticates the session: its own, or that of the pages.
+    pub(super) fn is_authenticated_by(&self, hash: &SecretHash) -> bool {
+        self.token_hash == *hash
+            || self
+                .page_token_hash
+                .as_ref()
+                .is_some_and(|pages| **pages == *hash)
+    }
 }
 
 /// An account that has cached sessions.
@@ -155,13 +168,15 @@ impl Partition {
                 entry.token_hash = record.token_hash;
                 entry.token_generation = record.token_generation;
             }
+            entry.page_token_hash = record.page_token_hash.map(Box::new);
             entry.doubtful = false;
             return;
         }
         let account = self.account_of(&record.account);
         if self.entries.len() == self.entries.capacity() {
             // By a quarter, not to the double: entries are most of the memory there is.
-            self.entries.reserve_exact(self.entries.len() / 4 + SMALLEST_GROWTH);
+            self.entries
+                .reserve_exact(self.entries.len() / 4 + SMALLEST_GROWTH);
         }
         let at = place(self.entries.insert(Entry {
             id: record.id,
@@ -170,6 +185,7 @@ impl Partition {
             created_at: record.created_at,
             last_used_at: record.last_used_at,
             device_fingerprint: 0,
+            page_token_hash: record.page_token_hash.map(Box::new),
             ip_address: record.last.ip_address,
             policy: record.policy,
             token_generation: record.token_generation,
