@@ -5,10 +5,12 @@
 //! | `test` | runs every test, after installing what the tests need |
 //! | `check` | format, lints, documentation, licences: what needs no test |
 //! | `fuzz` | gives every fuzz target some time |
+//! | `update-device-data` | fetches the current rules by which a user agent is read |
 //!
 //! `.ci/run` is `check` and then `test`; nothing is checked there that cannot be checked here.
 
 mod check;
+mod device_data;
 mod fuzz;
 mod links;
 mod machine;
@@ -39,6 +41,8 @@ enum Chore {
     Check,
     /// Feed every fuzz target with random input for a while.
     Fuzz(fuzz::Arguments),
+    /// Fetch the current rules by which a user agent is read, and test the names they give.
+    UpdateDeviceData(device_data::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Check => check::run(),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
+        Chore::UpdateDeviceData(arguments) => device_data::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
