@@ -34,8 +34,6 @@
 
 mod icons;
 pub mod site;
-#[cfg(test)]
-mod tests;
 mod view;
 mod words;
 

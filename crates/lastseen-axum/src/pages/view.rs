@@ -11,7 +11,7 @@ use super::icons;
 use super::site::Site;
 use super::words::{self, Moment, Named, Question};
 
-/// Rows on a page, unless asked for more.
+/// Sessions on a page, unless asked for more.
 pub(super) const ROWS_AT_FIRST: usize = 50;
 
 /// Rows on a page at most, headings of groups included.
@@ -28,7 +28,7 @@ const GROUP_FROM: usize = 3;
 pub(super) struct Window {
     /// Sessions left out before it.
     pub(super) from: usize,
-    /// Rows at most.
+    /// Sessions at most.
     pub(super) shown: usize,
 }
 
@@ -240,15 +240,16 @@ impl Arrangement {
         }
     }
 
-    /// The rows from the session `from` on, as many as fit into `most` with the headings of their groups.
-    fn rows(&self, from: usize, most: usize) -> Vec<Row> {
+    /// At most `shown` sessions from the session `from` on; with the headings of their groups they are no
+    /// more than [`ROWS_AT_MOST`].
+    fn rows(&self, from: usize, shown: usize) -> Vec<Row> {
         let mut part = Vec::new();
         let mut used = 0;
         let mut group_before = None;
-        for entry in self.entries.iter().skip(from) {
+        for entry in self.entries.iter().skip(from).take(shown) {
             let heading = entry.group.filter(|_| entry.group != group_before);
             used += 1 + usize::from(heading.is_some());
-            if used > most {
+            if used > ROWS_AT_MOST {
                 break;
             }
             group_before = entry.group;

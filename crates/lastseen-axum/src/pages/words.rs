@@ -296,6 +296,7 @@ pub(super) enum Done {
 impl Done {
     pub(super) fn sentence(&self) -> String {
         match self {
+            Self::Terminated(0) => String::from("It had ended already."),
             Self::Terminated(number) => {
                 format!("{} terminated.", counted(*number, "session", "sessions"))
             }
