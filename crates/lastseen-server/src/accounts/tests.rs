@@ -1,0 +1,236 @@
+//! What an operator does with accounts, over a real database.
+
+use super::hashing::HashingSettings;
+use super::service::AccountError;
+use super::store::{AccountStore as _, Added};
+use super::testing::{GOOD_PASSWORD, House};
+use super::{Password, PasswordRefusal, SqliteAccountStore};
+use crate::sign_in::Refused;
+
+#[tokio::test]
+async fn accounts_are_listed_by_name_without_anything_secret() {
+    let house = House::new().await;
+    for name in ["grace", "Ada", "édith"] {
+        house.add(name).await;
+    }
+    let listed = house.accounts.list().await.unwrap();
+    let names: Vec<_> = listed.iter().map(|account| account.name.as_str()).collect();
+    assert_eq!(names, ["Ada", "édith", "grace"]);
+    assert!(
+        listed
+            .iter()
+            .all(|account| account.id.as_str().len() == 32 && !account.disabled)
+    );
+    assert!(!format!("{listed:?}").contains("argon2"));
+}
+
+#[tokio::test]
+async fn another_spelling_of_a_name_is_taken() {
+    let house = House::with_ada().await;
+    for spelling in ["ada", "ADA", "ａｄａ"] {
+        let added = house
+            .accounts
+            .add(spelling, &Password::new(GOOD_PASSWORD))
+            .await;
+        assert!(matches!(added, Err(AccountError::NameTaken)), "{spelling}");
+    }
+    assert!(
+        house
+            .try_from("203.0.113.7", "ADA", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn the_rules_for_names_and_passwords_hold_for_the_operator_too() {
+    let house = House::new().await;
+    let bad_name = house
+        .accounts
+        .add("a\nb", &Password::new(GOOD_PASSWORD))
+        .await;
+    assert!(matches!(bad_name, Err(AccountError::Name(_))));
+    let bad_password = house.accounts.add("ada", &Password::new("password1")).await;
+    assert!(matches!(
+        bad_password,
+        Err(AccountError::Password(PasswordRefusal::Common))
+    ));
+    assert_eq!(house.accounts.count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_is_done_to_an_account_that_is_not_there_is_refused() {
+    let house = House::with_ada().await;
+    let password = Password::new(GOOD_PASSWORD);
+    assert!(matches!(
+        house.accounts.disable("grace").await,
+        Err(AccountError::Unknown)
+    ));
+    assert!(matches!(
+        house.accounts.enable("grace").await,
+        Err(AccountError::Unknown)
+    ));
+    assert!(matches!(
+        house.accounts.remove("grace").await,
+        Err(AccountError::Unknown)
+    ));
+    assert!(matches!(
+        house.accounts.set_password("grace", &password).await,
+        Err(AccountError::Unknown)
+    ));
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_sessions_and_the_old_one_opens_nothing() {
+    let house = House::with_ada().await;
+    let one = house
+        .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    let other = house
+        .try_from("203.0.113.8", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    let ended = house
+        .accounts
+        .set_password("ada", &Password::new("four grey herons"))
+        .await
+        .unwrap();
+    assert_eq!(ended, 2);
+    assert!(!house.accepts(&one.token).await && !house.accepts(&other.token).await);
+    assert!(matches!(
+        house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await,
+        Err(Refused::Credentials)
+    ));
+    assert!(
+        house
+            .try_from("203.0.113.7", "ada", "four grey herons")
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_disabled_account_has_no_sessions_and_gets_none_until_it_is_enabled() {
+    let house = House::with_ada().await;
+    let before = house
+        .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    assert_eq!(house.accounts.disable("ada").await.unwrap(), 1);
+    assert!(!house.accepts(&before.token).await);
+    assert!(house.accounts.list().await.unwrap()[0].disabled);
+    assert!(matches!(
+        house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await,
+        Err(Refused::Credentials)
+    ));
+    assert_eq!(house.accounts.disable("ada").await.unwrap(), 0);
+    house.accounts.enable("ada").await.unwrap();
+    house.accounts.enable("ada").await.unwrap();
+    assert!(!house.accepts(&before.token).await);
+    assert!(
+        house
+            .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_removed_account_is_gone_with_its_sessions_and_its_name_is_free() {
+    let house = House::with_ada().await;
+    let before = house
+        .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    assert_eq!(house.rows("known_browser").await, 1);
+    assert_eq!(house.accounts.remove("ada").await.unwrap(), 1);
+    assert!(!house.accepts(&before.token).await);
+    assert_eq!(house.accounts.count().await.unwrap(), 0);
+    assert_eq!(house.rows("known_browser").await, 0);
+    house.add("ada").await;
+    let after = house
+        .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    assert_ne!(after.session.account.key, before.session.account.key);
+}
+
+#[tokio::test]
+async fn accounts_survive_a_restart() {
+    let house = House::with_ada().await;
+    let before = house.accounts.list().await.unwrap();
+    let house = house.restarted(HashingSettings::cheap()).await;
+    assert_eq!(house.accounts.list().await.unwrap(), before);
+    assert!(
+        house
+            .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn of_many_first_accounts_at_once_one_is_the_first() {
+    let house = House::new().await;
+    house.add("ada").await;
+    let store = SqliteAccountStore::new(house.database.clone());
+    let found = store
+        .find_by_name(&super::NameKey::of("ada"))
+        .await
+        .unwrap()
+        .unwrap();
+    house.accounts.remove("ada").await.unwrap();
+    let adding = (0..50).map(|number| {
+        let (store, mut account) = (store.clone(), found.clone());
+        account.id = lastseen::AccountId::new(&format!("{number}")).unwrap();
+        account.name = super::AccountName::new(&format!("ada{number}")).unwrap();
+        tokio::spawn(async move { store.add(account, true).await.unwrap() })
+    });
+    let mut done = 0;
+    for added in adding.collect::<Vec<_>>() {
+        match added.await.unwrap() {
+            Added::Done => done += 1,
+            other => assert_eq!(other, Added::NotTheFirst),
+        }
+    }
+    assert_eq!(done, 1);
+}
+
+#[tokio::test]
+async fn a_change_by_an_old_version_is_not_made() {
+    let house = House::with_ada().await;
+    let store = SqliteAccountStore::new(house.database.clone());
+    let account = store
+        .find_by_name(&super::NameKey::of("ada"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        store
+            .change(&account.id, account.version, super::Change::Disabled(true))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .change(&account.id, account.version, super::Change::Disabled(false))
+            .await
+            .unwrap()
+    );
+    assert!(store.find(&account.id).await.unwrap().unwrap().disabled);
+}
+
+#[tokio::test]
+async fn what_is_imitated_for_a_name_without_account_is_always_the_same() {
+    let house = House::new().await;
+    let store = SqliteAccountStore::new(house.database.clone());
+    assert!(store.hash_for_show(&[7; 16]).await.unwrap().is_none());
+    for name in ["ada", "grace", "edith"] {
+        house.add(name).await;
+    }
+    for key in [[0; 16], [0x7f; 16], [0xff; 16]] {
+        let shown = store.hash_for_show(&key).await.unwrap().unwrap();
+        assert_eq!(store.hash_for_show(&key).await.unwrap().unwrap(), shown);
+    }
+}

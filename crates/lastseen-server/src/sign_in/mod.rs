@@ -1,0 +1,34 @@
+//! Signing in, changing the password, and the first account.
+//!
+//! | file | what lives there |
+//! | --- | --- |
+//! | [`throttle`] | how many failures are too many: the rules |
+//! | [`known_browser`] | the mark of a browser that has signed in before |
+//! | [`store`], [`sqlite`] | what must be remembered over a restart, and where |
+//! | [`service`], [`change`], [`set_up`] | the verbs: sign in, change the password, make the first account |
+//! | [`return_path`] | the way back after sign-in |
+//! | [`api`] | the JSON requests: `POST /api/v1/sign-in`, `POST /api/v1/password` |
+//! | [`forms`] | the pages: `/sign-in`, `/sign-out`, `/password`, `/set-up/…` |
+
+pub mod api;
+mod arrival;
+pub mod change;
+pub mod forms;
+pub mod known_browser;
+pub mod return_path;
+pub mod service;
+pub mod set_up;
+pub mod sqlite;
+pub mod statistics;
+pub mod store;
+#[cfg(test)]
+mod tests;
+pub mod throttle;
+
+pub use change::ChangeRefused;
+pub use return_path::ReturnPath;
+pub use service::{Refused, SignIn, SignedIn, Visitor};
+pub use set_up::{SetUpLink, SetUpRefused};
+pub use sqlite::SqliteSignInStore;
+pub use statistics::SignInStatistics;
+pub use store::SignInStore;

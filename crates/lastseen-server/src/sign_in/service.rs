@@ -1,0 +1,409 @@
+//! The verbs of signing in. What they need of HTTP is a visitor's headers, to tell the device by.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use lastseen::{
+    AccountId, Clock, EndedBy, Entropy, NewSession, Session, SessionToken, Sessions,
+    TerminateError, Timestamp, Unavailable, Visit,
+};
+use lastseen_axum::caller::client_description;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::known_browser::{BrowserMark, new_mark};
+use super::set_up::SetUp;
+use super::statistics::{Counted, SignInStatistics};
+use super::store::SignInStore;
+use super::throttle::{Counter, Counters, Wait};
+use crate::accounts::{AccountName, Accounts, Busy, Hashing, NameKey, Password, StoredAccount};
+
+/// Who asks, and from where.
+#[derive(Default)]
+pub struct Visitor {
+    /// The address, where it is known.
+    pub ip_address: Option<IpAddr>,
+    /// The headers of the request.
+    pub headers: HeaderMap,
+    /// The session token that the cookie brought along.
+    pub token: Option<Zeroizing<Vec<u8>>>,
+    /// The mark that the browser brought along.
+    pub mark: Option<BrowserMark>,
+}
+
+impl Visitor {
+    fn visit(&self) -> Visit<'_> {
+        Visit {
+            ip_address: self.ip_address,
+            client: client_description(&self.headers),
+        }
+    }
+
+    /// The address for a log line.
+    pub(super) fn shown_address(&self) -> Option<tracing::field::DisplayValue<IpAddr>> {
+        self.ip_address.map(tracing::field::display)
+    }
+}
+
+/// A session that a sign-in, a change of the password or the set-up led to.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// What the device must keep.
+    pub token: SessionToken,
+    /// The session.
+    pub session: Session,
+    /// The browser's new mark, where one is to be kept.
+    pub mark: Option<BrowserMark>,
+    /// The instant at which it happened.
+    pub now: Timestamp,
+}
+
+/// Why nobody is signed in.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Refused {
+    /// There is no such account, it has another password, or it is disabled: never said which.
+    #[error("user name and password do not match")]
+    Credentials,
+    /// Too many failures came before; nothing was looked at.
+    #[error("too many failures came before")]
+    TooMany(Wait),
+    /// Too many passwords are being checked.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// The store could not be asked.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Signing in to the built-in accounts. A handle, cheap to clone.
+#[derive(Clone)]
+pub struct SignIn {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) accounts: Accounts,
+    pub(super) sessions: Sessions,
+    pub(super) hashing: Hashing,
+    pub(super) store: Arc<dyn SignInStore>,
+    clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) set_up: SetUp,
+    pub(super) counted: Counted,
+}
+
+impl SignIn {
+    /// Signing in to `accounts`; what has to be remembered is kept in `store`.
+    pub fn new(
+        accounts: Accounts,
+        sessions: Sessions,
+        hashing: Hashing,
+        store: Arc<dyn SignInStore>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let (set_up, counted) = (SetUp::default(), Counted::default());
+        let inner = Inner {
+            accounts,
+            sessions,
+            hashing,
+            store,
+            clock,
+            entropy,
+            set_up,
+            counted,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Signs in. The session whose token came along ends, whose ever it was.
+    ///
+    /// An unknown name, a wrong password and a disabled account take the same steps and the same time. It
+    /// runs to its end even where the asker goes away, so nobody saves a failure by hanging up.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn sign_in(
+        &self,
+        name: String,
+        password: Password,
+        remembered: bool,
+        visitor: Visitor,
+    ) -> Result<SignedIn, Refused> {
+        let inner = Arc::clone(&self.inner);
+        let attempt = async move {
+            let outcome = inner.attempt(&name, password, remembered, &visitor).await;
+            inner.count(outcome.as_ref().err());
+            outcome
+        };
+        to_the_end(attempt).await
+    }
+
+    /// Forgets failures that do not count any more; a job does it now and then.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn tidy(&self) -> Result<u64, Unavailable> {
+        self.inner.store.forget(self.inner.now()).await
+    }
+
+    /// What was counted since the start.
+    pub fn statistics(&self) -> SignInStatistics {
+        self.inner.counted.statistics()
+    }
+
+    /// The accounts that are signed in to.
+    pub fn accounts(&self) -> &Accounts {
+        &self.inner.accounts
+    }
+}
+
+impl Inner {
+    pub(super) fn now(&self) -> Timestamp {
+        self.sessions.observe(self.clock.now())
+    }
+
+    pub(super) fn count(&self, refused: Option<&Refused>) {
+        Counted::one_more(match refused {
+            None => &self.counted.succeeded,
+            Some(Refused::Credentials) => &self.counted.refused,
+            Some(Refused::TooMany(_)) => &self.counted.throttled,
+            Some(Refused::Busy(_) | Refused::Unavailable(_)) => &self.counted.unavailable,
+        });
+    }
+
+    async fn attempt(
+        &self,
+        name: &str,
+        password: Password,
+        remembered: bool,
+        visitor: &Visitor,
+    ) -> Result<SignedIn, Refused> {
+        let accounts = self.accounts.store();
+        let name = Named::new(name);
+        let account = accounts.find_by_name(&name.key).await?;
+        let like = accounts.hash_for_show(&name.digest).await?;
+        let known_visitor = self.known_visitor(account.as_ref(), visitor).await?;
+        let counters = Counters {
+            pair: Counter::of_pair(&name.key, visitor.ip_address),
+            name: Counter::of_name(&name.key),
+            known_visitor,
+        };
+        let hash = account
+            .as_ref()
+            .map(|account| account.password_hash.clone());
+        let (verdict, reserved_at) = self.verify(counters, password, hash, like, visitor).await?;
+        let (account, reason) = match account {
+            None => (None, "unknown name"),
+            Some(account) if !verdict.matches => (Some(account), "wrong password"),
+            Some(account) if account.disabled => (Some(account), "account disabled"),
+            Some(account) => {
+                return self
+                    .open(
+                        account,
+                        verdict.stronger,
+                        counters,
+                        reserved_at,
+                        remembered,
+                        visitor,
+                    )
+                    .await;
+            }
+        };
+        // A name that has no account is not logged: people type passwords where names belong.
+        tracing::warn!(
+            reason,
+            account = account.map(|account| tracing::field::display(account.id)),
+            ip_address = visitor.shown_address(),
+            "sign-in refused"
+        );
+        Err(Refused::Credentials)
+    }
+
+    /// The counter of a browser that has signed in to this account before.
+    ///
+    /// Where there is no such account it asks all the same, for the same time.
+    async fn known_visitor(
+        &self,
+        account: Option<&StoredAccount>,
+        visitor: &Visitor,
+    ) -> Result<Option<Counter>, Unavailable> {
+        let Some(mark) = &visitor.mark else {
+            return Ok(None);
+        };
+        let nobody = AccountId::new("-").map_err(Unavailable::because)?;
+        let id = account.map_or(&nobody, |account| &account.id);
+        let known = self.store.knows_browser(id, mark).await?;
+        Ok(known.then(|| Counter::of_known_visitor(&mark.name())))
+    }
+
+    /// Counts a try, and looks at the password where the try may come.
+    pub(super) async fn verify(
+        &self,
+        counters: Counters,
+        password: Password,
+        hash: Option<crate::accounts::PasswordHash>,
+        like: Option<crate::accounts::PasswordHash>,
+        visitor: &Visitor,
+    ) -> Result<(crate::accounts::hashing::Verdict, Timestamp), Refused> {
+        let reserved_at = self.now();
+        if let Err(wait) = self.store.reserve(counters, reserved_at).await? {
+            tracing::warn!(
+                retry_after_seconds = wait.as_seconds(),
+                ip_address = visitor.shown_address(),
+                "sign-in throttled"
+            );
+            return Err(Refused::TooMany(wait));
+        }
+        match self.hashing.verify(password, hash, like).await {
+            Ok(verdict) => Ok((verdict, reserved_at)),
+            Err(busy) => {
+                self.take_back(counters, reserved_at).await;
+                Err(busy.into())
+            }
+        }
+    }
+
+    /// The password was right: begins the session.
+    async fn open(
+        &self,
+        account: StoredAccount,
+        stronger: Option<crate::accounts::PasswordHash>,
+        counters: Counters,
+        reserved_at: Timestamp,
+        remembered: bool,
+        visitor: &Visitor,
+    ) -> Result<SignedIn, Refused> {
+        if let Some(stronger) = stronger {
+            let store = self.accounts.store();
+            if let Err(fault) = store
+                .strengthen(&account.id, &account.password_hash, &stronger)
+                .await
+            {
+                tracing::warn!(account = %account.id, %fault, "a password hash could not be strengthened");
+            }
+        }
+        match self.begin_session(&account, remembered, visitor).await {
+            Ok(Some(signed_in)) => {
+                // The person is signed in; a count that stays too high is no reason to refuse.
+                if let Err(fault) = self.store.succeed(counters, signed_in.now).await {
+                    tracing::warn!(%fault, "failures could not be forgiven");
+                }
+                Ok(signed_in)
+            }
+            Ok(None) => Err(Refused::Credentials),
+            Err(fault) => {
+                self.take_back(counters, reserved_at).await;
+                Err(fault.into())
+            }
+        }
+    }
+
+    /// Begins a session of `account`, unless it was disabled, removed or given another password since it
+    /// was read.
+    pub(super) async fn begin_session(
+        &self,
+        account: &StoredAccount,
+        remembered: bool,
+        visitor: &Visitor,
+    ) -> Result<Option<SignedIn>, Unavailable> {
+        let now = self.now();
+        let owner = account.as_account();
+        let new = NewSession {
+            account: &owner,
+            remembered,
+            visit: visitor.visit(),
+            replaces: visitor.token.as_ref().map(|token| token.as_slice()),
+        };
+        let created = self
+            .sessions
+            .create(new, now, self.entropy.as_ref())
+            .await?;
+        // Whoever disables an account, or changes its password, does that first and ends the sessions then.
+        // Either the new session was there to be ended, or what was done is seen here.
+        let unchanged = self.accounts.store().find(&account.id).await.map(|found| {
+            found.is_some_and(|found| found.version == account.version && !found.disabled)
+        });
+        if !matches!(unchanged, Ok(true)) {
+            let (id, by) = (created.session.id, EndedBy::Command);
+            let ended = self
+                .sessions
+                .terminate(&owner.key, &[id], by, self.now())
+                .await;
+            tracing::warn!(account = %account.id, session = %id, "account changed during sign-in");
+            return match ended {
+                Ok(_) | Err(TerminateError::NotFound) => unchanged.map(|_| None),
+                Err(TerminateError::Unavailable(fault)) => Err(fault),
+            };
+        }
+        let mark = new_mark(self.entropy.as_ref());
+        let kept = self
+            .store
+            .know_browser(&account.id, visitor.mark.as_ref(), &mark, now)
+            .await;
+        if let Err(fault) = &kept {
+            tracing::warn!(%fault, "the browser could not be noted as known");
+        }
+        tracing::info!(
+            account = %account.id,
+            session = %created.session.id,
+            remembered,
+            ip_address = visitor.shown_address(),
+            "signed in"
+        );
+        Ok(Some(SignedIn {
+            token: created.token,
+            session: created.session,
+            mark: kept.is_ok().then_some(mark),
+            now,
+        }))
+    }
+
+    /// Takes back a try that was counted and never judged.
+    async fn take_back(&self, counters: Counters, reserved_at: Timestamp) {
+        if let Err(fault) = self
+            .store
+            .take_back(counters, reserved_at, self.now())
+            .await
+        {
+            tracing::warn!(%fault, "a try that was not judged stays counted");
+        }
+    }
+}
+
+/// A name that somebody typed, whatever it is.
+struct Named {
+    key: NameKey,
+    /// Tells which account's hash is imitated where the name has none.
+    digest: [u8; 16],
+}
+
+impl Named {
+    fn new(typed: &str) -> Self {
+        let key = match AccountName::new(typed) {
+            Ok(name) => name.key(),
+            // No account can be called so. What is counted is short, however long the name.
+            Err(_) => NameKey::of_no_account(typed),
+        };
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&Sha256::digest(key.as_str())[..16]);
+        Self { key, digest }
+    }
+}
+
+/// Runs `work` to its end, also where the one that waits for it goes away.
+pub(super) async fn to_the_end<Answer, Refusal>(
+    work: impl Future<Output = Result<Answer, Refusal>> + Send + 'static,
+) -> Result<Answer, Refusal>
+where
+    Answer: Send + 'static,
+    Refusal: From<Unavailable> + Send + 'static,
+{
+    match tokio::spawn(work).await {
+        Ok(outcome) => outcome,
+        Err(lost) => Err(Unavailable::because(lost).into()),
+    }
+}

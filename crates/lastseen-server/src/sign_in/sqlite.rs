@@ -1,0 +1,263 @@
+//! What sign-in remembers, in SQLite.
+
+use async_trait::async_trait;
+use lastseen::token::SecretHash;
+use lastseen::{AccountId, Timestamp, Unavailable};
+use lastseen_sqlite::{Database, Error};
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::known_browser::{BrowserMark, MOST_BROWSERS};
+use super::store::SignInStore;
+use super::throttle::{Counter, Counters, Counts, Pressure, RecentFailures, Wait};
+
+/// Rows that one try clears away, so that the tables shrink as fast as they can grow.
+const SWEPT_PER_TRY: u32 = 8;
+
+/// What sign-in remembers in one database, which must have been opened with
+/// [`crate::accounts::MIGRATIONS`].
+#[derive(Clone)]
+pub struct SqliteSignInStore {
+    database: Database,
+}
+
+impl SqliteSignInStore {
+    /// What is remembered in `database`.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    async fn write<Answer: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
+    ) -> Result<Answer, Unavailable> {
+        self.database
+            .write(work)
+            .await
+            .map_err(Unavailable::because)
+    }
+}
+
+#[async_trait]
+impl SignInStore for SqliteSignInStore {
+    async fn reserve(
+        &self,
+        counters: Counters,
+        now: Timestamp,
+    ) -> Result<Result<(), Wait>, Unavailable> {
+        // The one writer has the database to itself from the reading to the writing: that makes it one step.
+        self.write(move |transaction| {
+            match read_counts(transaction, &counters, now)?.reserve(now) {
+                Ok(counted) => {
+                    write_counts(transaction, &counters, &counted, now)?;
+                    sweep(transaction, now, SWEPT_PER_TRY)?;
+                    Ok(Ok(()))
+                }
+                Err(wait) => Ok(Err(wait)),
+            }
+        })
+        .await
+    }
+
+    async fn succeed(&self, counters: Counters, now: Timestamp) -> Result<(), Unavailable> {
+        self.write(move |transaction| {
+            let counts = read_counts(transaction, &counters, now)?.succeed(now);
+            write_counts(transaction, &counters, &counts, now)
+        })
+        .await
+    }
+
+    async fn take_back(
+        &self,
+        counters: Counters,
+        counted_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Unavailable> {
+        self.write(move |transaction| {
+            let counts = read_counts(transaction, &counters, now)?.take_back(counted_at, now);
+            write_counts(transaction, &counters, &counts, now)
+        })
+        .await
+    }
+
+    async fn forget(&self, now: Timestamp) -> Result<u64, Unavailable> {
+        let mut forgotten = 0;
+        loop {
+            // In steps, so that no other writer waits for long.
+            let step = self
+                .write(move |transaction| sweep(transaction, now, 1_000))
+                .await?;
+            forgotten += step;
+            if step == 0 {
+                return Ok(forgotten);
+            }
+        }
+    }
+
+    async fn knows_browser(
+        &self,
+        account: &AccountId,
+        mark: &BrowserMark,
+    ) -> Result<bool, Unavailable> {
+        let (account, id, hash) = (account.clone(), mark.name(), mark.hash());
+        let kept = self
+            .database
+            .read(move |transaction| {
+                let kept: Option<[u8; 32]> = transaction
+                    .prepare_cached(
+                        "SELECT secret_hash FROM known_browser WHERE account_id = ?1 AND browser_id = ?2",
+                    )?
+                    .query_row(params![account.as_str(), id], |row| row.get(0))
+                    .optional()?;
+                Ok(kept)
+            })
+            .await
+            .map_err(Unavailable::because)?;
+        // Compares in constant time.
+        Ok(kept.is_some_and(|kept| SecretHash::from_bytes(kept) == hash))
+    }
+
+    async fn know_browser(
+        &self,
+        account: &AccountId,
+        brought: Option<&BrowserMark>,
+        new: &BrowserMark,
+        now: Timestamp,
+    ) -> Result<(), Unavailable> {
+        let account = account.clone();
+        let brought = brought.map(|mark| (mark.name(), *mark.hash().as_bytes()));
+        let (new_id, new_hash) = (new.name(), *new.hash().as_bytes());
+        self.write(move |transaction| {
+            if let Some((id, hash)) = brought {
+                transaction
+                    .prepare_cached(
+                        "UPDATE known_browser SET browser_id = ?3, secret_hash = ?4
+                         WHERE browser_id = ?1 AND secret_hash = ?2",
+                    )?
+                    .execute(params![id, hash, new_id, new_hash])?;
+            }
+            transaction
+                .prepare_cached(
+                    "INSERT INTO known_browser (account_id, browser_id, secret_hash, returned, last_used_at)
+                     SELECT id, ?2, ?3, 0, ?4 FROM built_in_account WHERE id = ?1
+                     ON CONFLICT DO UPDATE SET returned = 1, last_used_at = excluded.last_used_at",
+                )?
+                .execute(params![account.as_str(), new_id, new_hash, now.as_millisecond()])?;
+            // Those that never came back go first: programs that keep no cookies leave one at each sign-in.
+            transaction
+                .prepare_cached(
+                    "DELETE FROM known_browser WHERE account_id = ?1 AND browser_id <> ?2 AND browser_id IN (
+                         SELECT browser_id FROM known_browser WHERE account_id = ?1
+                         ORDER BY browser_id = ?2 DESC, returned DESC, last_used_at DESC LIMIT -1 OFFSET ?3)",
+                )?
+                .execute(params![account.as_str(), new_id, MOST_BROWSERS])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The counts that a try touches, as they are at `now`.
+fn read_counts(
+    transaction: &Transaction<'_>,
+    counters: &Counters,
+    now: Timestamp,
+) -> Result<Counts, Error> {
+    let empty_at: Option<i64> = transaction
+        .prepare_cached("SELECT empty_at FROM sign_in_pressure WHERE counter = ?1")?
+        .query_row([counters.name.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(Counts {
+        pair: read_failures(transaction, counters.pair, now)?,
+        name: empty_at.map_or(Pressure::none(now), |empty_at| {
+            Pressure::at(Timestamp::from_millisecond(empty_at), now)
+        }),
+        known_visitor: match counters.known_visitor {
+            Some(counter) => Some(read_failures(transaction, counter, now)?),
+            None => None,
+        },
+    })
+}
+
+fn read_failures(
+    transaction: &Transaction<'_>,
+    counter: Counter,
+    now: Timestamp,
+) -> Result<RecentFailures, Error> {
+    let times: Option<Vec<u8>> = transaction
+        .prepare_cached("SELECT times FROM sign_in_failure WHERE counter = ?1")?
+        .query_row([counter.as_bytes()], |row| row.get(0))
+        .optional()?;
+    let times = times.unwrap_or_default();
+    let (times, _rest) = times.as_chunks::<8>();
+    Ok(RecentFailures::at(
+        times
+            .iter()
+            .map(|time| Timestamp::from_millisecond(i64::from_be_bytes(*time))),
+        now,
+    ))
+}
+
+fn write_counts(
+    transaction: &Transaction<'_>,
+    counters: &Counters,
+    counts: &Counts,
+    now: Timestamp,
+) -> Result<(), Error> {
+    write_failures(transaction, counters.pair, &counts.pair)?;
+    if let (Some(counter), Some(own)) = (counters.known_visitor, &counts.known_visitor) {
+        write_failures(transaction, counter, own)?;
+    }
+    let empty_at = counts.name.empty_at();
+    if empty_at > now {
+        transaction
+            .prepare_cached(
+                "INSERT INTO sign_in_pressure (counter, empty_at) VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET empty_at = excluded.empty_at",
+            )?
+            .execute(params![counters.name.as_bytes(), empty_at.as_millisecond()])?;
+    } else {
+        transaction
+            .prepare_cached("DELETE FROM sign_in_pressure WHERE counter = ?1")?
+            .execute([counters.name.as_bytes()])?;
+    }
+    Ok(())
+}
+
+fn write_failures(
+    transaction: &Transaction<'_>,
+    counter: Counter,
+    failures: &RecentFailures,
+) -> Result<(), Error> {
+    let Some(forgotten_at) = failures.forgotten_at() else {
+        transaction
+            .prepare_cached("DELETE FROM sign_in_failure WHERE counter = ?1")?
+            .execute([counter.as_bytes()])?;
+        return Ok(());
+    };
+    let times: Vec<u8> = failures
+        .times()
+        .iter()
+        .flat_map(|time| time.as_millisecond().to_be_bytes())
+        .collect();
+    transaction
+        .prepare_cached(
+            "INSERT INTO sign_in_failure (counter, times, forgotten_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET times = excluded.times, forgotten_at = excluded.forgotten_at",
+        )?
+        .execute(params![counter.as_bytes(), times, forgotten_at.as_millisecond()])?;
+    Ok(())
+}
+
+/// Clears away at most `most` rows of each kind that say nothing any more. Says how many went.
+fn sweep(transaction: &Transaction<'_>, now: Timestamp, most: u32) -> Result<u64, Error> {
+    let mut swept = 0;
+    for statement in [
+        "DELETE FROM sign_in_failure WHERE counter IN (
+             SELECT counter FROM sign_in_failure WHERE forgotten_at <= ?1 ORDER BY forgotten_at LIMIT ?2)",
+        "DELETE FROM sign_in_pressure WHERE counter IN (
+             SELECT counter FROM sign_in_pressure WHERE empty_at <= ?1 ORDER BY empty_at LIMIT ?2)",
+    ] {
+        swept += transaction.prepare_cached(statement)?.execute(params![now.as_millisecond(), most])?;
+    }
+    Ok(u64::try_from(swept).unwrap_or(u64::MAX))
+}

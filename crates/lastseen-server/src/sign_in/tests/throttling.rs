@@ -1,0 +1,367 @@
+//! Limits on failures.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::sign_in::known_browser::{BrowserMark, new_mark};
+use crate::sign_in::throttle::Wait;
+
+const QUARTER: Duration = Duration::from_secs(900);
+
+fn waits(outcome: &Result<SignedIn, Refused>) -> Option<Wait> {
+    match outcome {
+        Err(Refused::TooMany(wait)) => Some(*wait),
+        _ => None,
+    }
+}
+
+async fn fail(house: &House, address: &str, name: &str, times: usize) {
+    for _ in 0..times {
+        let refused = house.try_from(address, name, "wrong").await.unwrap_err();
+        assert!(matches!(refused, Refused::Credentials), "{refused:?}");
+    }
+}
+
+/// Fails a hundred times, from as many addresses.
+async fn fail_from_everywhere(house: &House) {
+    for number in 0..100 {
+        fail(house, &format!("198.51.{number}.7"), "ada", 1).await;
+    }
+}
+
+#[tokio::test]
+async fn after_ten_failures_a_pair_waits_even_with_the_right_password() {
+    let house = House::with_ada().await;
+    fail(&house, "203.0.113.7", "ada", 10).await;
+    let before = house.hashing.hashed();
+    assert_eq!(
+        waits(&house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await)
+            .unwrap()
+            .as_seconds(),
+        900
+    );
+    assert_eq!(house.hashing.hashed(), before);
+    // Whatever the spelling; another address and another name are another pair.
+    assert!(waits(&house.try_from("203.0.113.7", "ADA", GOOD_PASSWORD).await).is_some());
+    assert!(
+        house
+            .try_from("203.0.113.8", "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+    fail(&house, "203.0.113.7", "grace", 1).await;
+    house.clock.pass(Duration::from_millis(899_999));
+    assert_eq!(
+        waits(&house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await)
+            .unwrap()
+            .as_seconds(),
+        1
+    );
+    house.clock.pass(Duration::from_millis(1));
+    assert!(
+        house
+            .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+    assert_eq!(house.sign_in.statistics().throttled, 3);
+}
+
+#[tokio::test]
+async fn a_name_without_account_waits_like_any_other() {
+    let house = House::with_ada().await;
+    fail(&house, "203.0.113.7", "nobody", 10).await;
+    assert_eq!(
+        waits(&house.try_from("203.0.113.7", "nobody", "x").await)
+            .unwrap()
+            .as_seconds(),
+        900
+    );
+    let impossible = "x".repeat(1_000);
+    fail(&house, "203.0.113.7", &impossible, 10).await;
+    assert!(waits(&house.try_from("203.0.113.7", &impossible, "x").await).is_some());
+}
+
+#[tokio::test]
+async fn only_failures_count_and_success_forgives_them() {
+    let house = House::with_ada().await;
+    for _ in 0..30 {
+        assert!(
+            house
+                .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+                .await
+                .is_ok()
+        );
+    }
+    for _ in 0..3 {
+        fail(&house, "203.0.113.7", "ada", 9).await;
+        assert!(
+            house
+                .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+                .await
+                .is_ok()
+        );
+    }
+    assert_eq!(house.rows("sign_in_failure").await, 0);
+    assert_eq!(house.rows("sign_in_pressure").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_dozen_tries_at_once_are_two_dozen_tries() {
+    let house = Arc::new(House::with_ada().await);
+    let tries = (0..24).map(|_| {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move {
+            house
+                .try_from("203.0.113.7", "ada", "wrong")
+                .await
+                .unwrap_err()
+        })
+    });
+    let (mut refused, mut throttled) = (0, 0);
+    for tried in tries.collect::<Vec<_>>() {
+        match tried.await.unwrap() {
+            Refused::Credentials => refused += 1,
+            Refused::TooMany(_) => throttled += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((refused, throttled), (10, 14));
+}
+
+#[tokio::test]
+async fn addresses_of_one_ipv6_network_are_one_address() {
+    let house = House::with_ada().await;
+    for number in 0..10 {
+        fail(&house, &format!("2001:db8:1:2::{number}"), "ada", 1).await;
+    }
+    assert!(
+        waits(
+            &house
+                .try_from("2001:db8:1:2:ffff::1", "ada", GOOD_PASSWORD)
+                .await
+        )
+        .is_some()
+    );
+    assert!(
+        house
+            .try_from("2001:db8:1:3::1", "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn the_counts_survive_a_restart() {
+    let house = House::with_ada().await;
+    fail(&house, "203.0.113.7", "ada", 10).await;
+    let house = house.restarted(HashingSettings::cheap()).await;
+    assert!(waits(&house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await).is_some());
+}
+
+#[tokio::test]
+async fn a_flood_of_other_names_resets_nothing() {
+    let house = House::with_ada().await;
+    fail(&house, "203.0.113.7", "ada", 10).await;
+    for number in 0..600 {
+        fail(&house, "203.0.113.7", &format!("name {number}"), 1).await;
+    }
+    assert!(waits(&house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await).is_some());
+}
+
+#[tokio::test]
+async fn what_does_not_count_any_more_is_forgotten() {
+    let house = House::with_ada().await;
+    for number in 0..50 {
+        fail(&house, "203.0.113.7", &format!("name {number}"), 1).await;
+    }
+    assert_eq!(house.rows("sign_in_failure").await, 50);
+    house.clock.pass(QUARTER);
+    // A try clears away more rows than it makes, so the table shrinks without any job.
+    fail(&house, "203.0.113.7", "ada", 1).await;
+    assert_eq!(house.rows("sign_in_failure").await, 43);
+    assert!(house.sign_in.tidy().await.unwrap() > 0);
+    assert_eq!(house.rows("sign_in_failure").await, 1);
+    assert_eq!(house.rows("sign_in_pressure").await, 1);
+}
+
+#[tokio::test]
+async fn a_hundred_failures_from_anywhere_slow_strangers_down() {
+    let house = House::with_ada().await;
+    fail_from_everywhere(&house).await;
+    let wait = waits(&house.try_from("192.0.2.1", "ada", GOOD_PASSWORD).await).unwrap();
+    assert_eq!(wait.as_seconds(), 900);
+    house.clock.pass(QUARTER);
+    fail(&house, "192.0.2.2", "ada", 1).await;
+    assert!(waits(&house.try_from("192.0.2.3", "ada", GOOD_PASSWORD).await).is_some());
+    house.clock.pass(QUARTER);
+    assert!(
+        house
+            .try_from("192.0.2.3", "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_browser_that_has_signed_in_before_is_never_slowed_down_by_strangers() {
+    let house = House::with_ada().await;
+    house.add("grace").await;
+    let own = house
+        .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    let foreign = house
+        .try_from("203.0.113.9", "grace", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    fail_from_everywhere(&house).await;
+    fail(&house, "203.0.113.7", "grace", 1).await;
+    // Known to one account is not known to another.
+    assert!(
+        waits(
+            &house
+                .try_as(coming_back("203.0.113.9", foreign), "ada", GOOD_PASSWORD)
+                .await
+        )
+        .is_some()
+    );
+    // From any address, as people move about.
+    let again = house
+        .try_as(coming_back("192.0.2.55", own), "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    // And again with the new mark, also after a restart.
+    let house = house.restarted(HashingSettings::cheap()).await;
+    assert!(
+        house
+            .try_as(coming_back("192.0.2.56", again), "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_stranger_behind_the_same_address_cannot_lock_the_owner_out() {
+    let house = House::with_ada().await;
+    let own = house
+        .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    fail(&house, "203.0.113.7", "ada", 10).await;
+    assert!(waits(&house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await).is_some());
+    assert!(
+        house
+            .try_as(coming_back("203.0.113.7", own), "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_known_browser_has_ten_failures_of_its_own() {
+    let house = House::with_ada().await;
+    let own = house
+        .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    let known = |number: u8| Visitor {
+        mark: own
+            .mark
+            .as_ref()
+            .map(BrowserMark::reveal)
+            .and_then(|mark| BrowserMark::parse(mark.as_bytes())),
+        ..visitor(&format!("192.0.2.{number}"))
+    };
+    for number in 0..10 {
+        let refused = house
+            .try_as(known(number), "ada", "wrong")
+            .await
+            .unwrap_err();
+        assert!(matches!(refused, Refused::Credentials), "{refused:?}");
+    }
+    assert!(waits(&house.try_as(known(99), "ada", GOOD_PASSWORD).await).is_some());
+}
+
+#[tokio::test]
+async fn a_mark_is_worth_nothing_once_the_browser_has_another() {
+    let house = House::with_ada().await;
+    let first = house
+        .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    let old = first.mark.as_ref().unwrap().reveal();
+    let parse = |text: &str| BrowserMark::parse(text.as_bytes());
+    let second = house
+        .try_as(coming_back("203.0.113.7", first), "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    fail_from_everywhere(&house).await;
+    let planted = Visitor {
+        mark: parse(&old),
+        ..visitor("192.0.2.1")
+    };
+    assert!(waits(&house.try_as(planted, "ada", GOOD_PASSWORD).await).is_some());
+    let made_up = new_mark(house.entropy.as_ref());
+    let stranger = Visitor {
+        mark: Some(made_up),
+        ..visitor("192.0.2.1")
+    };
+    assert!(waits(&house.try_as(stranger, "ada", GOOD_PASSWORD).await).is_some());
+    assert!(
+        house
+            .try_as(coming_back("192.0.2.1", second), "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_browser_of_two_accounts_is_known_to_both() {
+    let house = House::with_ada().await;
+    house.add("grace").await;
+    let ada = house
+        .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    let grace = house
+        .try_as(coming_back("203.0.113.7", ada), "grace", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    fail_from_everywhere(&house).await;
+    assert!(
+        house
+            .try_as(coming_back("203.0.113.7", grace), "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn an_account_knows_a_bounded_number_of_browsers_and_keeps_those_that_came_back() {
+    let house = House::with_ada().await;
+    let own = house
+        .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    let own = house
+        .try_as(coming_back("203.0.113.7", own), "ada", GOOD_PASSWORD)
+        .await
+        .unwrap();
+    for _ in 0..510 {
+        house.clock.pass(Duration::from_secs(60));
+        house
+            .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+            .await
+            .unwrap();
+    }
+    assert_eq!(house.rows("known_browser").await, 500);
+    fail_from_everywhere(&house).await;
+    assert!(
+        house
+            .try_as(coming_back("203.0.113.7", own), "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+}

@@ -1,0 +1,436 @@
+//! How many failures to sign in are too many: the rules, without a store or a clock.
+//!
+//! Three limits, of which a try has to pass one or two:
+//!
+//! * a **pair** of a name and an address: 10 failures within 15 minutes ([`RecentFailures`]);
+//! * a **name**, wherever the tries come from: 100 failures, of which one is forgiven every 15 minutes
+//!   ([`Pressure`]);
+//! * a **known visitor**, a browser that has signed in to the account before or a session that asks for a
+//!   new password: 10 failures within 15 minutes of its own. It has to pass nothing but this one, so no
+//!   stranger can lock the owner out, not even one behind the same address.
+//!
+//! Every try is counted as a failure before the password is looked at, and taken back where it was none. So
+//! two dozen tries at once are two dozen tries, and one that a crash breaks off stays a failure.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use lastseen::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::accounts::NameKey;
+
+/// Failures of one pair within [`WINDOW`] after which it has to wait: the contract's.
+pub const FAILURES_PER_PAIR: usize = 10;
+/// How long a failure of a pair counts: the contract's, and the most that anybody has to wait.
+pub const WINDOW: Duration = Duration::from_mins(15);
+/// Failures for one name from anywhere after which strangers are slowed down: the contract's, and what NIST
+/// SP 800-63B-4 allows in a row.
+pub const FAILURES_PER_NAME: u32 = 100;
+/// In which time one failure for a name is forgiven. Under attack a stranger gets 96 tries a day for one
+/// account, all strangers together; and whoever waits has to wait no longer than for a pair.
+pub const FORGIVEN_EVERY: Duration = Duration::from_mins(15);
+
+/// What a failure is counted under: a digest, so that no list of names and addresses that somebody typed,
+/// perhaps a password among them, comes to lie in the store.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Counter([u8; 16]);
+
+impl Counter {
+    /// The counter of tries for one name from one address; IPv6 addresses count by their /64, which is what
+    /// one customer gets. Tries of unknown origin share one counter.
+    pub fn of_pair(name: &NameKey, address: Option<IpAddr>) -> Self {
+        let network = match address.map(|address| address.to_canonical()) {
+            Some(IpAddr::V4(address)) => address.octets().to_vec(),
+            Some(IpAddr::V6(address)) => address.octets()[..8].to_vec(),
+            None => Vec::new(),
+        };
+        Self::digest("pair", &[name.as_str().as_bytes(), &network])
+    }
+
+    /// The counter of tries for one name from anywhere.
+    pub fn of_name(name: &NameKey) -> Self {
+        Self::digest("name", &[name.as_str().as_bytes()])
+    }
+
+    /// The counter of one known visitor's tries: `visitor` names a browser or a session.
+    pub fn of_known_visitor(visitor: &[u8; 16]) -> Self {
+        Self::digest("known visitor", &[visitor])
+    }
+
+    /// The counter that a store has kept as `bytes`.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// What a store keeps.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    fn digest(kind: &str, parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in std::iter::once(kind.as_bytes()).chain(parts.iter().copied()) {
+            // With its length before it, no part can be taken for another's end.
+            hasher.update(part.len().to_be_bytes());
+            hasher.update(part);
+        }
+        let digest = hasher.finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Self(bytes)
+    }
+}
+
+/// How long to wait before the next try is looked at: more than zero, at most [`WINDOW`].
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Wait(Duration);
+
+impl Wait {
+    fn new(wait: Duration) -> Self {
+        Self(wait.clamp(Duration::from_millis(1), WINDOW))
+    }
+
+    /// Whole seconds, rounded up: 1 to 900.
+    pub fn as_seconds(self) -> u64 {
+        self.0
+            .as_millis()
+            .div_ceil(1_000)
+            .try_into()
+            .unwrap_or(u64::MAX)
+    }
+}
+
+/// The failures of a pair or a known visitor that still count, oldest first: at most
+/// [`FAILURES_PER_PAIR`] of them, the newest.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RecentFailures(Vec<Timestamp>);
+
+impl RecentFailures {
+    /// The failures at `times`, as far as they still count at `now`.
+    ///
+    /// One that seems to lie ahead, because the clock was set back, counts as one of now: it neither
+    /// vanishes nor blocks for longer than any other.
+    pub fn at(times: impl IntoIterator<Item = Timestamp>, now: Timestamp) -> Self {
+        let mut times: Vec<_> = times.into_iter().map(|time| time.min(now)).collect();
+        times.sort_unstable();
+        times.retain(|time| now.duration_since(*time) < WINDOW);
+        let surplus = times.len().saturating_sub(FAILURES_PER_PAIR);
+        times.drain(..surplus);
+        Self(times)
+    }
+
+    /// When they were.
+    pub fn times(&self) -> &[Timestamp] {
+        &self.0
+    }
+
+    /// How long the next try has to wait; `None` where it may come now.
+    pub fn wait(&self, now: Timestamp) -> Option<Wait> {
+        let oldest = self
+            .0
+            .first()
+            .filter(|oldest| now.duration_since(**oldest) < WINDOW)?;
+        if self.0.len() < FAILURES_PER_PAIR {
+            return None;
+        }
+        Some(Wait::new(oldest.saturating_add(WINDOW).duration_since(now)))
+    }
+
+    /// Counts one failure more.
+    #[must_use]
+    pub fn with_one_more(self, now: Timestamp) -> Self {
+        Self::at(self.0.into_iter().chain([now]), now)
+    }
+
+    /// Takes one failure back that was counted at `counted_at`.
+    pub fn take_back(&mut self, counted_at: Timestamp) {
+        if let Some(position) = self.0.iter().position(|time| *time == counted_at) {
+            self.0.remove(position);
+        }
+    }
+
+    /// When nothing of it counts any more.
+    pub fn forgotten_at(&self) -> Option<Timestamp> {
+        self.0.last().map(|newest| newest.saturating_add(WINDOW))
+    }
+}
+
+/// How many failures a name has against it: a bucket of [`FAILURES_PER_NAME`] that leaks one every
+/// [`FORGIVEN_EVERY`], kept as the instant at which it will be empty.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pressure {
+    empty_at: Timestamp,
+}
+
+impl Pressure {
+    /// The pressure that is gone at `empty_at`, as it is at `now`: never more than full, whatever was done
+    /// to the clock.
+    pub fn at(empty_at: Timestamp, now: Timestamp) -> Self {
+        let full = FORGIVEN_EVERY.saturating_mul(FAILURES_PER_NAME);
+        Self {
+            empty_at: empty_at.clamp(now, now.saturating_add(full)),
+        }
+    }
+
+    /// No failure at all.
+    pub fn none(now: Timestamp) -> Self {
+        Self { empty_at: now }
+    }
+
+    /// When nothing is left of it.
+    pub fn empty_at(self) -> Timestamp {
+        self.empty_at
+    }
+
+    /// How long a stranger's next try has to wait; `None` where it may come now.
+    pub fn wait(self, now: Timestamp) -> Option<Wait> {
+        let full = FORGIVEN_EVERY.saturating_mul(FAILURES_PER_NAME);
+        let with_one_more = self
+            .empty_at
+            .duration_since(now)
+            .saturating_add(FORGIVEN_EVERY);
+        (with_one_more > full).then(|| Wait::new(with_one_more.saturating_sub(full)))
+    }
+
+    /// Counts one failure more. A known visitor's failure may find it full; then it stays full.
+    #[must_use]
+    pub fn with_one_more(self, now: Timestamp) -> Self {
+        Self::at(self.empty_at.max(now).saturating_add(FORGIVEN_EVERY), now)
+    }
+
+    /// Takes `failures` back.
+    #[must_use]
+    pub fn without(self, failures: u32, now: Timestamp) -> Self {
+        Self::at(
+            self.empty_at
+                .saturating_sub(FORGIVEN_EVERY.saturating_mul(failures)),
+            now,
+        )
+    }
+}
+
+/// What one try is counted under.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Counters {
+    /// Name and address.
+    pub pair: Counter,
+    /// The name alone.
+    pub name: Counter,
+    /// The visitor itself, where it is known: the only limit that it has to pass.
+    pub known_visitor: Option<Counter>,
+}
+
+/// The counts that one try touches, as a store has them at one moment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Counts {
+    /// Those of name and address.
+    pub pair: RecentFailures,
+    /// Those of the name alone.
+    pub name: Pressure,
+    /// Those of the visitor, where it is known.
+    pub known_visitor: Option<RecentFailures>,
+}
+
+impl Counts {
+    /// Judges one try and, where it may come, counts it as a failure for the time being.
+    ///
+    /// # Errors
+    /// How long it has to wait; then nothing is counted.
+    pub fn reserve(self, now: Timestamp) -> Result<Self, Wait> {
+        let wait = match &self.known_visitor {
+            Some(own) => own.wait(now),
+            None => self.pair.wait(now).max(self.name.wait(now)),
+        };
+        if let Some(wait) = wait {
+            return Err(wait);
+        }
+        Ok(Self {
+            pair: self.pair.with_one_more(now),
+            name: self.name.with_one_more(now),
+            known_visitor: self.known_visitor.map(|own| own.with_one_more(now)),
+        })
+    }
+
+    /// The try counted at `counted_at` succeeded: the failures of this pair and of this visitor are
+    /// disregarded, as NIST advises, and the name is relieved of the pair's.
+    #[must_use]
+    pub fn succeed(self, now: Timestamp) -> Self {
+        let of_pair = u32::try_from(self.pair.times().len()).unwrap_or(u32::MAX);
+        Self {
+            // The pair's failures were counted for the name as well; at least this try was.
+            name: self.name.without(of_pair.max(1), now),
+            pair: RecentFailures::default(),
+            known_visitor: self.known_visitor.map(|_| RecentFailures::default()),
+        }
+    }
+
+    /// The try counted at `counted_at` was never judged: it is taken back.
+    #[must_use]
+    pub fn take_back(mut self, counted_at: Timestamp, now: Timestamp) -> Self {
+        self.pair.take_back(counted_at);
+        if let Some(own) = &mut self.known_visitor {
+            own.take_back(counted_at);
+        }
+        self.name = self.name.without(1, now);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::from_millisecond(1_700_000_000_000);
+
+    fn after(seconds: u64) -> Timestamp {
+        NOON.saturating_add(Duration::from_secs(seconds))
+    }
+
+    fn counts(now: Timestamp) -> Counts {
+        Counts {
+            pair: RecentFailures::default(),
+            name: Pressure::none(now),
+            known_visitor: None,
+        }
+    }
+
+    #[test]
+    fn the_eleventh_failure_of_a_pair_within_a_quarter_of_an_hour_has_to_wait() {
+        let mut counts = counts(NOON);
+        for second in 0..10 {
+            counts = counts.reserve(after(second)).unwrap();
+        }
+        assert_eq!(
+            counts.clone().reserve(after(10)).unwrap_err().as_seconds(),
+            890
+        );
+        assert_eq!(
+            counts.clone().reserve(after(899)).unwrap_err().as_seconds(),
+            1
+        );
+        assert!(counts.reserve(after(900)).is_ok());
+    }
+
+    #[test]
+    fn no_quarter_of_an_hour_sees_more_than_ten_failures() {
+        let mut counts = counts(NOON);
+        let mut passed = Vec::new();
+        for second in (0..7_200).step_by(7) {
+            // The name alone would stop them after 100; that is another test.
+            counts.name = Pressure::none(after(second));
+            if let Ok(counted) = counts.clone().reserve(after(second)) {
+                passed.push(second);
+                counts = counted;
+            }
+        }
+        for start in &passed {
+            let within = passed
+                .iter()
+                .filter(|second| (*start..start + 900).contains(*second))
+                .count();
+            assert!(within <= 10, "{within} from {start}");
+        }
+        assert!(passed.len() >= 70, "{}", passed.len());
+    }
+
+    #[test]
+    fn more_than_a_hundred_failures_for_a_name_slow_strangers_down() {
+        let mut pressure = Pressure::none(NOON);
+        for _ in 0..100 {
+            assert_eq!(pressure.wait(NOON), None);
+            pressure = pressure.with_one_more(NOON);
+        }
+        assert_eq!(pressure.wait(NOON).unwrap().as_seconds(), 900);
+        assert_eq!(pressure.wait(after(899)).unwrap().as_seconds(), 1);
+        // One in a quarter of an hour from then on.
+        assert_eq!(pressure.wait(after(900)), None);
+        let pressure = Pressure::at(pressure.empty_at(), after(900)).with_one_more(after(900));
+        assert_eq!(pressure.wait(after(900)).unwrap().as_seconds(), 900);
+    }
+
+    #[test]
+    fn a_known_visitor_has_nothing_but_its_own_limit_to_pass() {
+        let mut full = counts(NOON);
+        for _ in 0..10 {
+            full.pair = full.pair.with_one_more(NOON);
+        }
+        for _ in 0..200 {
+            full.name = full.name.with_one_more(NOON);
+        }
+        assert!(full.clone().reserve(NOON).is_err());
+        full.known_visitor = Some(RecentFailures::default());
+        for _ in 0..10 {
+            full = full.reserve(NOON).unwrap();
+        }
+        assert_eq!(full.reserve(NOON).unwrap_err().as_seconds(), 900);
+    }
+
+    #[test]
+    fn success_forgives_the_pair_and_what_the_name_got_through_it() {
+        let mut counts = counts(NOON);
+        for _ in 0..9 {
+            counts = counts.reserve(NOON).unwrap();
+        }
+        counts.name = counts.name.with_one_more(NOON);
+        let counts = counts.reserve(NOON).unwrap().succeed(NOON);
+        assert_eq!(counts.pair, RecentFailures::default());
+        assert_eq!(counts.name, Pressure::none(NOON).with_one_more(NOON));
+    }
+
+    #[test]
+    fn a_try_that_was_never_judged_leaves_no_trace() {
+        let before = counts(NOON).reserve(NOON).unwrap();
+        let after_it = before
+            .clone()
+            .reserve(after(5))
+            .unwrap()
+            .take_back(after(5), after(6));
+        assert_eq!(after_it, before);
+    }
+
+    #[test]
+    fn a_clock_set_back_neither_forgives_nor_blocks_for_longer() {
+        let mut failures = RecentFailures::default();
+        for _ in 0..10 {
+            failures = failures.with_one_more(after(1_000_000));
+        }
+        let failures = RecentFailures::at(failures.times().to_vec(), NOON);
+        assert_eq!(failures.wait(NOON).unwrap().as_seconds(), 900);
+        let pressure = Pressure::at(after(100_000_000), NOON);
+        assert_eq!(pressure.wait(NOON).unwrap().as_seconds(), 900);
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_and_a_mapped_address_is_the_ipv4_one() {
+        let name = NameKey::of("ada");
+        let pair = |address: &str| Counter::of_pair(&name, Some(address.parse().unwrap()));
+        assert_eq!(pair("2001:db8:1:2::1"), pair("2001:db8:1:2:ffff::9"));
+        assert_ne!(pair("2001:db8:1:2::1"), pair("2001:db8:1:3::1"));
+        assert_ne!(pair("203.0.113.7"), pair("203.0.113.8"));
+        assert_eq!(pair("::ffff:203.0.113.7"), pair("203.0.113.7"));
+        assert_ne!(Counter::of_pair(&name, None), pair("0.0.0.0"));
+        assert_ne!(
+            pair("203.0.113.7"),
+            Counter::of_pair(&NameKey::of("grace"), "203.0.113.7".parse().ok())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_longer_than_the_window(
+            times in proptest::collection::vec(any::<i64>(), 0..40), now in any::<i64>(), empty_at in any::<i64>(),
+        ) {
+            let now = Timestamp::from_millisecond(now);
+            let failures = RecentFailures::at(times.into_iter().map(Timestamp::from_millisecond), now);
+            let pressure = Pressure::at(Timestamp::from_millisecond(empty_at), now);
+            for wait in [failures.wait(now), pressure.wait(now)].into_iter().flatten() {
+                prop_assert!((1..=900).contains(&wait.as_seconds()));
+            }
+            prop_assert!(failures.with_one_more(now).times().len() <= FAILURES_PER_PAIR);
+            prop_assert!(pressure.with_one_more(now).empty_at() >= pressure.empty_at());
+        }
+    }
+}
