@@ -100,6 +100,7 @@ function tick() {
       showTicks();
     } else if (!over) {
       over = true;
+      // Where the server cannot be asked, the deadline has passed all the same.
       read({ quiet: true }).then(done => done ? over = false : signedOut());
       return;
     }
@@ -135,6 +136,7 @@ async function load(url, options) {
 }
 
 function signedOut(leave) {
+  if (!$('ended')) return;
   over = true;
   clearInterval(timer);
   const { signIn } = main.dataset;
@@ -147,7 +149,7 @@ function signedOut(leave) {
 // Puts what was read in place of what is shown. Ticks and focus stay where their rows are.
 function show({ at, page }) {
   const ticked = new Set(rows().filter(row => box(row).checked).map(id));
-  const focus = document.activeElement?.id;
+  const active = document.activeElement, row = active.closest('tr')?.id, tag = active.localName;
   Object.assign(main.dataset, page.getElementById('main').dataset);
   $('summary').replaceChildren(...page.getElementById('summary').childNodes);
   $('all').replaceWith(page.getElementById('all'));
@@ -158,7 +160,8 @@ function show({ at, page }) {
   readingAt(at);
   say('');
   start();
-  if (focus && document.activeElement != $(focus)) $(focus)?.focus();
+  // What had the focus may have been replaced by its like.
+  if (!active.isConnected) (row ? $(row)?.querySelector(tag) : $(active.id))?.focus();
   return ticked.size;
 }
 
@@ -184,7 +187,6 @@ async function readOnce({ quiet, said }) {
   } catch (reason) {
     say(`The list could not be read. What you see is from ${clock(readTime)}.`, 'Try again');
     tell(typeof reason == 'string' ? reason : 'The list could not be read.');
-    return true;
   } finally {
     put(button, 'Refresh');
     if ($('live')) $('live').ariaBusy = 'false';
@@ -194,8 +196,8 @@ async function readOnce({ quiet, said }) {
 // Ticks.
 
 let lastBox;
-// Ids that match a rule and are not shown.
-let unseen = [];
+// Ids and names of what matches a rule and is not shown.
+let unseen = new Map();
 const rules = {
   unused: row => 'unused' in row.dataset,
   expired: isExpired,
@@ -210,7 +212,7 @@ function ruleAddress() {
 const chosen = () => rows().filter(row => box(row).checked);
 
 function showTicks() {
-  const all = rows(), ticked = chosen(), number = ticked.length + unseen.length;
+  const all = rows(), ticked = chosen(), number = ticked.length + unseen.size;
   put($('count'), `${number} selected`);
   put($('selected'), `Terminate ${count(number, 'Session')}`);
   $('selected').disabled = !number;
@@ -238,7 +240,7 @@ const members = head => rows().filter(row => head.id ? !isCurrent(row) : row.dat
 function ticksChanged() {
   showTicks();
   clearTimeout(announcing);
-  announcing = setTimeout(() => tell(`${chosen().length + unseen.length} selected`), 500);
+  announcing = setTimeout(() => tell(`${chosen().length + unseen.size} selected`), 500);
 }
 
 function tickAll(which, on = true) {
@@ -247,7 +249,7 @@ function tickAll(which, on = true) {
 }
 
 function clearTicks() {
-  unseen = [];
+  unseen.clear();
   $('every').hidden = true;
   tickAll(rows(), false);
 }
@@ -263,7 +265,7 @@ function tickRule(button) {
 
 // Finds what matches beyond the rows that are shown, by reading the list part by part.
 async function tickUnseen(rule) {
-  const shown = new Set(rows().map(id)), found = new Set(), wanted = ruleAddress();
+  const shown = new Set(rows().map(id)), found = new Map(), wanted = ruleAddress();
   const matches = rule == 'address' ? row => !isCurrent(row) && address(row) == wanted : rules[rule];
   try {
     for (let from = 0; from < main.dataset.total;) {
@@ -271,10 +273,10 @@ async function tickUnseen(rule) {
       if (!answer) return signedOut(true);
       const part = [...answer.page.querySelectorAll('tbody tr[id]')];
       if (!part.length) break;
-      for (const row of part) if (matches(row) && !shown.has(id(row))) found.add(id(row));
+      for (const row of part) if (matches(row) && !shown.has(id(row))) found.set(id(row), name(row));
       from += part.length;
     }
-    unseen = [...found];
+    unseen = found;
     $('every').hidden = true;
     ticksChanged();
   } catch (reason) {
@@ -289,9 +291,17 @@ function ask(title, text, button) {
   $('ask-text').replaceChildren(...text);
   put(dialog.querySelector('.end'), button);
   dialog.returnValue = '';
+  const from = document.activeElement, row = from.closest('tr')?.id;
   dialog.showModal();
-  return new Promise(answer => dialog.onclose = () => answer(dialog.returnValue == 'yes'));
+  return new Promise(answer => dialog.onclose = () => {
+    // The list may have been read anew meanwhile.
+    if (!from.isConnected) (row ? action($(row) ?? rows()[0]) : $(from.id))?.focus();
+    answer(dialog.returnValue == 'yes');
+  });
 }
+
+// What depends on the whole list is said by the server, which has it.
+const texts = () => $('all').dataset;
 
 function questionOne(row) {
   const text = element('p');
@@ -299,16 +309,10 @@ function questionOne(row) {
   return ask('Terminate this session?', [text], 'Terminate');
 }
 
-function questionCurrent() {
-  const others = +$('all').dataset.active;
-  const rest = others ? others == 1 ? ' Your other session stays.' : ` Your other ${others} sessions stay.` : '';
-  return ask('Disconnect this device?', [element('p', `This is the session you are using. You will be signed out here and must sign in again.${rest}`)], 'Disconnect');
-}
-
 function questionSeveral(ticked) {
-  const number = ticked.length + unseen.length, list = element('ul');
-  const names = ticked.slice(0, 5).map(name);
-  if (number > names.length) names.push(`and ${number - names.length} more`);
+  const all = [...ticked.map(name), ...unseen.values()], number = all.length, list = element('ul');
+  const names = all.slice(0, 5);
+  if (number > 5) names.push(`and ${number - 5} more`);
   list.append(...names.map(text => element('li', text)));
   const text = [list, element('p', 'Hold Ctrl (⌘ on a Mac) to skip this question.', 'hint')];
   if (ticked.some(isCurrent)) {
@@ -319,28 +323,20 @@ function questionSeveral(ticked) {
   return ask(`Terminate ${count(number, 'session')}?`, text, `Terminate ${count(number, 'Session')}`);
 }
 
-function questionAll() {
-  const { active, expired } = $('all').dataset;
-  const end = `${count(active, 'session')} end${active == 1 ? 's' : ''} on your other device${active == 1 ? '' : 's'}`;
-  const leave = `${active > 0 ? `${expired} expired one${expired == 1 ? '' : 's'}` : count(expired, 'expired session')} leave${expired == 1 ? 's' : ''} the list`;
-  const text = [active > 0 && end, expired > 0 && leave].filter(Boolean).join(' and ');
-  return ask('Terminate all other sessions?', [element('p', `${text}. The one you are using stays.`)], 'Terminate All');
-}
-
 // One press of a button that ends something. `skip` is a held Ctrl or Cmd.
 async function press(button, skip) {
   if (!navigator.onLine) return tell(offline);
   const [verb, target] = button.value.split(':');
   const row = target && $(`s-${target}`);
   if (verb == 'one') {
-    if (isCurrent(row) ? await questionCurrent() : skip || await questionOne(row)) await end([row], [button.value], () => `Terminated ${label(row)}.`);
+    if (isCurrent(row) ? await ask('Disconnect this device?', [element('p', texts().current)], 'Disconnect') : skip || await questionOne(row)) await end([row], [button.value], () => `Terminated ${label(row)}.`);
   } else if (verb == 'remove') {
     await end([row], [button.value], () => `Removed ${label(row)}.`);
   } else if (verb == 'all') {
-    if (await questionAll()) await end([], ['all']);
+    if (await ask('Terminate all other sessions?', [element('p', texts().all)], 'Terminate All')) await end([], ['all']);
   } else {
     const ticked = chosen();
-    if (ticked.length + unseen.length && (skip || await questionSeveral(ticked))) await end(ticked, ['selected', ...ticked.map(id), ...unseen]);
+    if (ticked.length + unseen.size && (skip || await questionSeveral(ticked))) await end(ticked, ['selected', ...ticked.map(id), ...unseen.keys()]);
   }
 }
 
@@ -348,7 +344,7 @@ let ending = false;
 async function end(targets, [verb, ...ids], said) {
   if (ending) return;
   ending = true;
-  const order = rows(), first = order.indexOf(targets[0]);
+  const order = rows(), first = order.findIndex(row => row.id == targets[0]?.id);
   let number = 0, text;
   try {
     // At most a thousand at once; each part is all or nothing.
@@ -362,7 +358,7 @@ async function end(targets, [verb, ...ids], said) {
       if (!text) return void await read({ said: () => 'That session is in use again. Nothing was terminated.' });
       number += parseInt(text) || 0;
       if (!ids.length) {
-        unseen = [];
+        unseen.clear();
         show(answer);
       }
     } while (ids.length);
@@ -398,7 +394,6 @@ function showConnection() {
 function start() {
   for (const part of ['exact', 'each']) $(part).hidden = false;
   $('exact').parentNode.hidden = false;
-  $('all').disabled ||= false;
   tick();
   showTicks();
   showConnection();
@@ -414,7 +409,7 @@ main.addEventListener('click', event => {
   }
   if (target.closest('#each, .group input')) return tickAll(members(target), target.checked);
   if (target.id == 'exact') return tick();
-  if (!button || button.closest('dialog, #ended') || button.closest('.card')) return;
+  if (!button || button.closest('dialog')) return;
   event.preventDefault();
   if (button.name == 'action') press(button, event.ctrlKey || event.metaKey);
   else if (button.id == 'refresh' || button.id == 'again') read();
@@ -424,7 +419,7 @@ main.addEventListener('click', event => {
     const before = rows().length;
     here.searchParams.set('shown', button.value);
     history.replaceState(null, '', here);
-    read({ said: () => `${rows().length} of ${main.dataset.total} shown.` }).then(() => box(rows()[before] ?? rows()[0]).focus());
+    read({ said: () => `${rows().length} of ${main.dataset.total} shown.` }).then(done => done && rows()[before] && box(rows()[before]).focus());
   } else tickRule(button);
 });
 

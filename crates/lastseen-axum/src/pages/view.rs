@@ -210,7 +210,7 @@ impl Arrangement {
 
     /// The page, without its frame.
     pub(super) fn page<'a>(&self, site: &'a Site, window: Window, said: &'a str) -> List<'a> {
-        let total = self.total();
+        let (total, others_active) = (self.total(), self.others_active());
         // Whoever asks for a part behind the end gets the last part.
         let from = window.from.min(total.saturating_sub(1));
         let rows = self.rows(from, window.shown);
@@ -226,7 +226,9 @@ impl Arrangement {
             summary: self.summary(),
             alone: total == 1,
             total,
-            others_active: self.others_active(),
+            others_active,
+            all_text: Question::all(others_active, self.expired).text(),
+            current_text: Question::current(others_active).text(),
             expired: self.expired,
             unused: self.unused,
             from,
@@ -407,6 +409,10 @@ pub(super) struct List<'a> {
     alone: bool,
     total: usize,
     others_active: usize,
+    /// What the question before `Terminate All` says.
+    all_text: String,
+    /// What the question before `Disconnect` says.
+    current_text: String,
     expired: usize,
     unused: usize,
     from: usize,

@@ -191,6 +191,16 @@ pub(super) struct Question {
 }
 
 impl Question {
+    /// What its paragraphs say.
+    pub(super) fn text(&self) -> String {
+        let texts: Vec<&str> = self
+            .paragraphs
+            .iter()
+            .map(|paragraph| &*paragraph.text)
+            .collect();
+        texts.join(" ")
+    }
+
     /// Before one session of another device ends.
     pub(super) fn one(session: &Named) -> Self {
         let address = session

@@ -29,10 +29,7 @@ async fn somebody_who_is_alone_sees_the_current_session_and_is_told_so() {
         "{row}"
     );
     assert!(row.ends_with("Disconnect"), "{row}");
-    assert!(
-        page.html
-            .contains(r#"data-active="0" data-expired="0" disabled>Terminate All</button>"#)
-    );
+    assert!(page.html.contains(r#" disabled>Terminate All</button>"#));
 }
 
 #[tokio::test]
@@ -178,7 +175,10 @@ async fn what_comes_from_outside_is_shown_as_text() {
         .sign_in_as(evil, true, "<script>alert(2)</script>/1.0", "203.0.113.7")
         .await;
     let page = world
-        .get(&other, "/account/sessions?done=%3Cscript%3E&n=%3Cb%3E&from=%3Ci%3E")
+        .get(
+            &other,
+            "/account/sessions?done=%3Cscript%3E&n=%3Cb%3E&from=%3Ci%3E",
+        )
         .await;
     assert_eq!(page.status, 200);
     assert!(!page.html.contains("<script>"));
