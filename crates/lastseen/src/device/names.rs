@@ -177,6 +177,7 @@ pub(super) fn browser(found: &str) -> Option<Cow<'static, str>> {
         "HeadlessEdg" => "Headless Edge",
         "AVG" => "AVG Secure Browser",
         "CCleaner" => "CCleaner Browser",
+        "Norton" => "Norton Private Browser",
         "Seznam prohlížeč" => "Seznam Browser",
         "Chromium GOST Browser" => "Chromium GOST",
         "Quark PC" => "Quark",
