@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use foldhash::quality::RandomState;
 
-/// The most of a user agent that is read and kept, in bytes.
+/// The most of a user agent that is read, in bytes.
 ///
 /// No browser sends more than about 400; some apps come near 700. Matching takes time in
 /// proportion to the length, so the bound is also what a hostile header may cost.
@@ -80,10 +80,10 @@ impl<'a> ClientDescription<'a> {
     }
 }
 
-/// A user agent as it is read and kept: text of at most [`MAX_USER_AGENT_BYTES`] bytes on one line.
+/// A user agent as it is read: text of at most [`MAX_USER_AGENT_BYTES`] bytes on one line.
 ///
 /// What is not UTF-8, control characters and the marks that turn the direction of writing become
-/// the replacement character, so that the text can be written to a log or a terminal as it is.
+/// the replacement character, so that the text can also be kept, or written to a log or a terminal.
 pub fn bounded_user_agent(user_agent: &[u8]) -> Cow<'_, str> {
     let plain = |byte: &u8| matches!(byte, b' '..=b'~');
     if user_agent.len() <= MAX_USER_AGENT_BYTES
