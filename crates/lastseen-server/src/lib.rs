@@ -1,1 +1,36 @@
-//! Under construction.
+//! The server `lastseen`: the first user of the crates below it.
+//!
+//! # Map
+//! | room | what lives there |
+//! | --- | --- |
+//! | [`cli`] | commands, their arguments, what they print |
+//! | [`config`] | the settings: what was typed, and what it means |
+//! | [`serve`] | `lastseen serve`, from the first line to the last |
+//! | [`app`] | what a running server, or a command alone, works with |
+//! | [`router`] | the whole URL surface on one screen |
+//! | [`pages`] | how sign-in, password and set-up look |
+//! | [`accounts`] | built-in accounts and their passwords |
+//! | [`listener`] | connections and their limits |
+//! | [`control`] | commands beside a running server |
+//! | [`jobs`] | what the server does by itself |
+//! | [`requests`], [`logs`], [`metrics`] | what is noted |
+//! | [`demo`] | a throw-away server with sessions of every kind |
+
+pub mod accounts;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod control;
+mod demo;
+mod failure;
+mod jobs;
+pub mod listener;
+pub mod logs;
+mod metrics;
+pub mod pages;
+mod requests;
+pub mod router;
+mod serve;
+pub mod sign_in;
+
+pub use failure::Failure;

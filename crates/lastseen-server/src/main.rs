@@ -1,3 +1,7 @@
 //! The binary `lastseen`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lastseen_server::cli::run(std::env::args_os())
+}

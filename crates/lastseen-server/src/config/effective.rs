@@ -1,0 +1,435 @@
+//! What was typed means this, with every value checked.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use lastseen_axum::PublicUrl;
+
+use super::typed::{Source, Typed};
+use super::{SETTINGS, Setting, Wrong, value};
+
+/// The settings in force, each of its own type and within its bounds.
+#[derive(Debug, Clone)]
+pub struct Effective {
+    /// The address and port to listen on, as asked for: port 0 stands for any free one.
+    pub listen: SocketAddr,
+    /// Where accounts and sessions are kept.
+    pub database: DatabaseLocation,
+    /// The address that browsers use; `None` is the listening address, known once the port is.
+    pub public_url: Option<PublicUrl>,
+    /// The networks whose word on a visitor's address counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What the library needs to know: policy, limits, intervals.
+    pub sessions: lastseen::Settings,
+    /// Connections held at once.
+    pub max_connections: u32,
+    /// The address and port of `/metrics`, where it is wanted.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The form of the log.
+    pub log_format: LogFormat,
+    /// The least weighty line that is logged.
+    pub log_level: tracing::Level,
+    typed: Typed,
+}
+
+/// Where accounts and sessions are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseLocation {
+    /// A file of SQLite's.
+    Sqlite(PathBuf),
+}
+
+/// The form of the log on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line, for programs.
+    Json,
+}
+
+impl Effective {
+    /// Works out what was typed, or says everything that is wrong with it.
+    pub fn work_out(typed: Typed) -> Result<Self, Vec<Wrong>> {
+        let mut reader = Reader {
+            typed: &typed,
+            wrong: Vec::new(),
+        };
+        let listen = reader.one("listen", value::address);
+        let database = reader.one("database", database);
+        let public_url = reader.one("public-url", public_url);
+        let trusted_proxies = reader.all("trusted-proxy", value::network);
+        let idle_timeout = reader.one("idle-timeout", value::duration);
+        let remembered_idle_timeout = reader.one("remembered-idle-timeout", value::duration);
+        let absolute_lifetime = reader.one("absolute-lifetime", value::duration);
+        // A million sessions of one account is a page no person reads; it also keeps the count far from its edge.
+        let max_sessions = reader.one("max-sessions-per-account", |text| {
+            value::number(text, 0, 1_000_000)
+        });
+        let touch_interval = reader.one("touch-interval", value::duration);
+        let keep_expired = reader.one("keep-expired", value::duration);
+        let keep_ended = reader.one("keep-ended", value::duration);
+        let cache_memory = reader.one("cache-memory", value::size);
+        // Below 16 one browser (which opens six at once) would lock the others out; a million is past what one
+        // process may hold open.
+        let max_connections =
+            reader.one("max-connections", |text| value::number(text, 16, 1_000_000));
+        let metrics_listen = reader.one("metrics-listen", value::address);
+        let log_format = reader.one("log-format", log_format);
+        let log_level = reader.one("log-level", log_level);
+        if !reader.wrong.is_empty() {
+            return Err(reader.wrong);
+        }
+        // Every setting with a default has been read by now, or something wrong has been said above.
+        let missing = || vec![Wrong::new("a setting has neither value nor default")];
+        Ok(Self {
+            listen: listen.ok_or_else(missing)?,
+            database: database.ok_or_else(missing)?,
+            public_url,
+            trusted_proxies,
+            sessions: lastseen::Settings {
+                policy: lastseen::Policy {
+                    idle_timeout: idle_timeout.ok_or_else(missing)?,
+                    remembered_idle_timeout: remembered_idle_timeout.ok_or_else(missing)?,
+                    absolute_lifetime: absolute_lifetime.ok_or_else(missing)?,
+                },
+                max_sessions_per_account: max_sessions.and_then(NonZeroU32::new),
+                touch_interval: touch_interval.ok_or_else(missing)?,
+                keep_expired: keep_expired.ok_or_else(missing)?,
+                keep_ended: keep_ended.ok_or_else(missing)?,
+                cache_memory: cache_memory.ok_or_else(missing)?,
+            },
+            max_connections: max_connections.ok_or_else(missing)?,
+            metrics_listen,
+            log_format: log_format.ok_or_else(missing)?,
+            log_level: log_level.ok_or_else(missing)?,
+            typed,
+        })
+    }
+
+    /// The address that browsers use, given the address that the server came to listen on.
+    pub fn public_url(&self, listening: SocketAddr) -> PublicUrl {
+        self.public_url.clone().unwrap_or_else(|| {
+            // An address and a port are always a host and a port of a URL.
+            PublicUrl::parse(&format!("http://{listening}")).expect("an address is a host")
+        })
+    }
+
+    /// What a person should hear about these settings before the server runs, loudest first. They are no mistakes in
+    /// form, so they stop nothing.
+    pub fn warnings(&self, listening: SocketAddr) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let public_url = self.public_url(listening);
+        if !public_url.is_https() && !public_url.is_loopback() {
+            warnings.push(format!(
+                "PASSWORDS AND SESSION TOKENS WILL CROSS THE NETWORK UNENCRYPTED: the public URL {public_url} is plain http and not loopback; put a proxy with TLS in front and set --public-url https://..."
+            ));
+        }
+        if self.public_url.is_none() && listening.ip().is_unspecified() {
+            warnings.push(format!(
+                "no browser can use the public URL {public_url}: set --public-url to the address that browsers use"
+            ));
+        }
+        if let Some(everyone) = self
+            .trusted_proxies
+            .iter()
+            .find(|network| network.prefix_len() == 0)
+        {
+            warnings.push(format!(
+                "every visitor may choose the address that is shown for him: --trusted-proxy {everyone} trusts everybody"
+            ));
+        }
+        if self
+            .metrics_listen
+            .is_some_and(|address| !address.ip().is_loopback())
+        {
+            warnings.push(
+                "whoever reaches --metrics-listen may read the figures: it asks for no key"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+
+    /// The settings in force as a settings file, each with where it comes from. No setting holds a secret; a password
+    /// in a database URL would be left out here.
+    pub fn to_file(&self) -> String {
+        let mut text = String::new();
+        for setting in SETTINGS {
+            let source = self.typed.source(setting.key);
+            let line = match self.effective_text(setting) {
+                Some(value) => format!("{} = {value}", setting.key),
+                None => format!("# {} is not set", setting.key),
+            };
+            text.push_str(&line);
+            if source != Source::Default {
+                text.push_str(&format!(
+                    " # {}",
+                    crate::cli::text::visible(&source.to_string())
+                ));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// One setting as it would stand in a settings file.
+    fn effective_text(&self, setting: &Setting) -> Option<String> {
+        let quoted = |text: String| Some(toml::Value::String(text).to_string());
+        let sessions = &self.sessions;
+        match setting.key {
+            "listen" => quoted(self.listen.to_string()),
+            "database" => quoted(self.database.to_string()),
+            "public-url" => self
+                .public_url
+                .as_ref()
+                .and_then(|url| quoted(url.to_string())),
+            "trusted-proxy" => (!self.trusted_proxies.is_empty()).then(|| {
+                let networks = self
+                    .trusted_proxies
+                    .iter()
+                    .map(|network| toml::Value::String(network.to_string()));
+                toml::Value::Array(networks.collect()).to_string()
+            }),
+            "idle-timeout" => quoted(value::duration_text(sessions.policy.idle_timeout)),
+            "remembered-idle-timeout" => quoted(value::duration_text(
+                sessions.policy.remembered_idle_timeout,
+            )),
+            "absolute-lifetime" => quoted(value::duration_text(sessions.policy.absolute_lifetime)),
+            "max-sessions-per-account" => Some(
+                sessions
+                    .max_sessions_per_account
+                    .map_or(0, NonZeroU32::get)
+                    .to_string(),
+            ),
+            "touch-interval" => quoted(value::duration_text(sessions.touch_interval)),
+            "keep-expired" => quoted(value::duration_text(sessions.keep_expired)),
+            "keep-ended" => quoted(value::duration_text(sessions.keep_ended)),
+            "cache-memory" => quoted(value::size_text(sessions.cache_memory)),
+            "max-connections" => Some(self.max_connections.to_string()),
+            "metrics-listen" => self
+                .metrics_listen
+                .and_then(|address| quoted(address.to_string())),
+            "log-format" => quoted(
+                match self.log_format {
+                    LogFormat::Text => "text",
+                    LogFormat::Json => "json",
+                }
+                .to_owned(),
+            ),
+            "log-level" => quoted(self.log_level.to_string().to_lowercase()),
+            _ => None,
+        }
+    }
+
+    /// How often the uses in memory are written: twice an interval, so that the time a write takes does not push what
+    /// a crash may lose beyond the interval.
+    pub fn flush_period(&self) -> Duration {
+        (self.sessions.touch_interval / 2).max(Duration::from_millis(500))
+    }
+}
+
+/// Reads settings one by one and keeps what is wrong with them.
+struct Reader<'a> {
+    typed: &'a Typed,
+    wrong: Vec<Wrong>,
+}
+
+impl Reader<'_> {
+    fn all<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let Some(setting) = Setting::find(key) else {
+            self.wrong.push(Wrong::new(format!("{key} is no setting")));
+            return Vec::new();
+        };
+        let typed = self.typed.get(setting);
+        let mut values = Vec::new();
+        for text in &typed.values {
+            match read(text) {
+                Ok(value) => values.push(value),
+                Err(reason) => {
+                    let name = typed.source.name(setting);
+                    // A URL may hold a password, which belongs on no terminal and in no log.
+                    let quoted = if text.contains("://") && text.contains('@') {
+                        "the URL".to_owned()
+                    } else {
+                        format!("{text:?}")
+                    };
+                    self.wrong
+                        .push(Wrong::new(format!("{name}: {quoted} {reason}")));
+                }
+            }
+        }
+        values
+    }
+
+    fn one<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        self.all(key, read).pop()
+    }
+}
+
+fn public_url(text: &str) -> Result<PublicUrl, String> {
+    PublicUrl::parse(text).map_err(|error| format!("is no public URL: {error}"))
+}
+
+fn database(text: &str) -> Result<DatabaseLocation, String> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Err(
+            "names PostgreSQL, which this version cannot use: sqlite:PATH is what it knows"
+                .to_owned(),
+        );
+    }
+    let path = text
+        .strip_prefix("sqlite:")
+        .ok_or("is no database like sqlite:lastseen.db")?;
+    if path.is_empty() || path.contains('\0') {
+        return Err("names no file: write sqlite:PATH".to_owned());
+    }
+    Ok(DatabaseLocation::Sqlite(PathBuf::from(path)))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("is neither text nor json".to_owned()),
+    }
+}
+
+fn log_level(text: &str) -> Result<tracing::Level, String> {
+    match text {
+        "error" => Ok(tracing::Level::ERROR),
+        "warn" => Ok(tracing::Level::WARN),
+        "info" => Ok(tracing::Level::INFO),
+        "debug" => Ok(tracing::Level::DEBUG),
+        "trace" => Ok(tracing::Level::TRACE),
+        _ => Err("is none of error, warn, info, debug and trace".to_owned()),
+    }
+}
+
+impl std::fmt::Display for DatabaseLocation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(formatter, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn effective(flags: &[(&'static str, &str)]) -> Result<Effective, Vec<Wrong>> {
+        let mut given: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+        for (key, value) in flags {
+            given.entry(key).or_default().push((*value).to_owned());
+        }
+        Effective::work_out(Typed::gather(given, |_| None, None)?)
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let effective = effective(&[]).unwrap();
+        let hours = |hours: u64| Duration::from_hours(hours);
+        assert_eq!(effective.listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(
+            effective.database,
+            DatabaseLocation::Sqlite("lastseen.db".into())
+        );
+        assert_eq!(
+            effective.public_url(effective.listen).to_string(),
+            "http://127.0.0.1:8080"
+        );
+        assert!(effective.trusted_proxies.is_empty());
+        assert_eq!(effective.sessions.policy.idle_timeout, hours(12));
+        assert_eq!(
+            effective.sessions.policy.remembered_idle_timeout,
+            hours(14 * 24)
+        );
+        assert_eq!(effective.sessions.policy.absolute_lifetime, hours(30 * 24));
+        assert_eq!(
+            effective.sessions.max_sessions_per_account,
+            NonZeroU32::new(1000)
+        );
+        assert_eq!(effective.sessions.touch_interval, Duration::from_mins(1));
+        assert_eq!(effective.sessions.keep_expired, hours(30 * 24));
+        assert_eq!(effective.sessions.keep_ended, hours(90 * 24));
+    }
+
+    #[test]
+    fn a_wrong_value_is_one_line_that_names_the_setting() {
+        let wrong = effective(&[("idle-timeout", "3 weeks")]).unwrap_err();
+        assert_eq!(wrong.len(), 1);
+        assert_eq!(
+            wrong[0].to_string(),
+            "--idle-timeout: \"3 weeks\" is no duration like 14d, 12h or 90s"
+        );
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_found_at_once() {
+        let wrong = effective(&[
+            ("idle-timeout", "x"),
+            ("listen", "y"),
+            ("keep-ended", "401d"),
+        ]);
+        assert_eq!(wrong.unwrap_err().len(), 3);
+    }
+
+    #[test]
+    fn postgresql_is_refused_without_repeating_the_password_in_its_url() {
+        let wrong = effective(&[("database", "postgres://ada:secret@host/db")]).unwrap_err();
+        let line = wrong[0].to_string();
+        assert!(
+            line.contains("PostgreSQL") && !line.contains("secret"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn no_limit_of_sessions_is_written_0() {
+        let effective = effective(&[("max-sessions-per-account", "0")]).unwrap();
+        assert_eq!(effective.sessions.max_sessions_per_account, None);
+    }
+
+    #[test]
+    fn a_plain_public_url_that_is_not_loopback_is_warned_of() {
+        let warned = |url| {
+            let effective = effective(&[("public-url", url)]).unwrap();
+            !effective.warnings(effective.listen).is_empty()
+        };
+        assert!(warned("http://sessions.example"));
+        assert!(!warned("https://sessions.example"));
+        assert!(!warned("http://localhost:8080"));
+    }
+
+    #[test]
+    fn the_effective_settings_are_a_settings_file_that_means_the_same() {
+        let first = effective(&[
+            ("idle-timeout", "90s"),
+            ("trusted-proxy", "10.1.2.3/8"),
+            ("trusted-proxy", "::1"),
+            ("public-url", "https://Sessions.example:443/"),
+            ("metrics-listen", "127.0.0.1:9090"),
+            ("database", "sqlite:a \"b\" \\.db"),
+        ])
+        .unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("settings.toml");
+        std::fs::write(&path, first.to_file()).unwrap();
+        let typed = Typed::gather(BTreeMap::new(), |_| None, Some(&path)).unwrap();
+        let second = Effective::work_out(typed).unwrap();
+        let values = |effective: &Effective| -> Vec<Option<String>> {
+            SETTINGS
+                .iter()
+                .map(|setting| effective.effective_text(setting))
+                .collect()
+        };
+        assert_eq!(values(&first), values(&second));
+        assert!(values(&first).iter().all(Option::is_some));
+    }
+}

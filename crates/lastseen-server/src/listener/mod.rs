@@ -1,0 +1,267 @@
+//! Connections: accepted, limited, served and, at the end, let finish.
+//!
+//! - `limits.rs`: the numbers, each with its reason.
+//! - `phase.rs`: what a connection is doing.
+//! - `stream.rs`: its socket, which leaves a peer that keeps silent or takes nothing.
+//! - `body.rs`: request bodies that must arrive in time.
+//! - `refusal.rs`: what is answered to a head that cannot be read.
+
+mod body;
+pub(crate) mod limits;
+mod phase;
+pub(crate) mod refusal;
+mod stream;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use lastseen_axum::SecurityHeaders;
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower_service::Service as _;
+
+use body::{LastingBody, TimelyBody};
+use phase::Phase;
+use refusal::Refusals;
+use stream::PatientStream;
+
+/// A socket that listens, and how many connections it takes at once.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    max_connections: u32,
+}
+
+/// How a running listener is to behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Take connections and requests.
+    Run,
+    /// Take no more; finish the requests under way.
+    Finish,
+    /// Leave whatever is still there.
+    Leave,
+}
+
+impl Listener {
+    /// Listens on `address`.
+    pub fn bind(address: SocketAddr, max_connections: u32) -> io::Result<Self> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A restart must not wait for the old connections' last minutes; on Linux this never takes a port from another.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let socket = socket.listen(limits::BACKLOG)?;
+        let address = socket.local_addr()?;
+        Ok(Self {
+            socket,
+            address,
+            max_connections,
+        })
+    }
+
+    /// The address and the real port that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves `router` until `stop` is done; then takes no more connections, lets the requests under way finish for at
+    /// most [`limits::DRAIN_TIME`], and leaves the rest.
+    pub async fn serve(
+        self,
+        router: Router,
+        headers: &SecurityHeaders,
+        stop: impl Future<Output = ()>,
+    ) {
+        let (stage, stages) = watch::channel(Stage::Run);
+        let connections = Arc::new(Connections {
+            room: Arc::new(Semaphore::new(self.max_connections as usize)),
+            all: Mutex::default(),
+            router,
+            refusals: Arc::new(Refusals::new(headers)),
+            stages,
+        });
+        tokio::select! {
+            () = stop => {}
+            () = accept(&self.socket, &connections) => {}
+        }
+        drop(self.socket);
+        _ = stage.send(Stage::Finish);
+        let everybody_left = connections.room.acquire_many(self.max_connections);
+        if tokio::time::timeout(limits::DRAIN_TIME, everybody_left)
+            .await
+            .is_err()
+        {
+            let left = connections.all.lock().len();
+            tracing::warn!(
+                connections = left,
+                "leaving connections that have not finished"
+            );
+            _ = stage.send(Stage::Leave);
+        }
+    }
+}
+
+/// All connections of one listener, and what they have in common.
+struct Connections {
+    room: Arc<Semaphore>,
+    all: Mutex<HashMap<u64, Arc<Phase>>>,
+    router: Router,
+    refusals: Arc<Refusals>,
+    stages: watch::Receiver<Stage>,
+}
+
+impl Connections {
+    /// Waits for room for one more connection. Where there is none, the one that has waited for a request for longest
+    /// makes room, so that idle and slow ones cannot keep the others out.
+    async fn make_room(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
+            return Some(permit);
+        }
+        self.evict_idlest();
+        Arc::clone(&self.room).acquire_owned().await.ok()
+    }
+
+    fn evict_idlest(&self) {
+        let all = self.all.lock();
+        let waiting = all
+            .values()
+            .filter_map(|phase| Some((phase.idle_since()?, phase)));
+        if let Some((_, idlest)) = waiting.min_by_key(|(since, _)| *since) {
+            idlest.evict();
+        }
+    }
+}
+
+/// Takes connections, for ever. An error of the system's ends nothing: out of descriptors or memory, it rests and goes
+/// on.
+async fn accept(socket: &TcpListener, connections: &Arc<Connections>) {
+    let mut number = 0;
+    loop {
+        let (stream, peer) = match socket.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted for the moment");
+                connections.evict_idlest();
+                tokio::time::sleep(limits::ACCEPT_REST).await;
+                continue;
+            }
+        };
+        let Some(permit) = connections.make_room().await else {
+            return;
+        };
+        number += 1;
+        let connection = serve_connection(number, stream, peer, Arc::clone(connections));
+        tokio::spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+async fn serve_connection(
+    number: u64,
+    stream: TcpStream,
+    peer: SocketAddr,
+    connections: Arc<Connections>,
+) {
+    // Answers are written whole; waiting for more to fill a packet would only delay them.
+    _ = stream.set_nodelay(true);
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let phase = Arc::new(Phase::waiting());
+    connections.all.lock().insert(number, Arc::clone(&phase));
+    let _registered = Registered {
+        number,
+        connections: Arc::clone(&connections),
+    };
+
+    let router = connections.router.clone();
+    let service_phase = Arc::clone(&phase);
+    let service = service_fn(move |request: Request<Incoming>| {
+        service_phase.serve();
+        let phase = Arc::clone(&service_phase);
+        let mut request = request.map(TimelyBody::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        // A router is always ready; axum's documentation promises it.
+        let answer = router.clone().call(request);
+        async move {
+            answer
+                .await
+                .map(|response| response.map(|body| LastingBody::new(body, phase)))
+        }
+    });
+    let stream = PatientStream::new(
+        stream,
+        Arc::clone(&phase),
+        Arc::clone(&connections.refusals),
+    );
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The stream has its own patience, which tells an idle connection from a slow head.
+        .header_read_timeout(None)
+        .max_buf_size(limits::HEAD_BYTES)
+        .max_headers(limits::HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+
+    let mut stages = connections.stages.clone();
+    loop {
+        tokio::select! {
+            // A connection that ends in an error ends like any other: the peer has gone, or was left.
+            _ = connection.as_mut() => return,
+            () = phase.asked_to_leave() => {
+                if phase.waits() {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+            }
+            stage = next_stage(&mut stages) => match stage {
+                Stage::Run => {}
+                Stage::Finish => connection.as_mut().graceful_shutdown(),
+                Stage::Leave => return,
+            },
+        }
+    }
+}
+
+async fn next_stage(stages: &mut watch::Receiver<Stage>) -> Stage {
+    match stages.changed().await {
+        Ok(()) => *stages.borrow_and_update(),
+        Err(_) => Stage::Leave,
+    }
+}
+
+/// A connection's place among all of them, given up when it ends.
+struct Registered {
+    number: u64,
+    connections: Arc<Connections>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.connections.all.lock().remove(&self.number);
+    }
+}

@@ -1,0 +1,146 @@
+//! What a connection is doing, as its socket, its service and the accept loop see it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What one connection is doing.
+///
+/// One task writes it, the connection's own; the accept loop only looks, to find the one that has been idle for
+/// longest. A look that is a little old costs a connection its turn, never its correctness.
+#[derive(Debug)]
+pub(super) struct Phase {
+    /// The instant that times are counted from.
+    start: Instant,
+    /// When it began to wait for a request, in milliseconds since `start` plus one; zero while a request is served.
+    waiting_since: AtomicU64,
+    /// When the first byte of a request arrived, in the same way; zero while none has.
+    head_since: AtomicU64,
+    /// Whether it has been asked to make room for another.
+    evicted: AtomicBool,
+    evict: Notify,
+}
+
+/// How long a connection may go on waiting, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// A request is being served; the socket's peer owes nothing.
+    Endless,
+    /// A request may begin until then.
+    Idle(Instant),
+    /// The head that has begun must be complete by then.
+    Head(Instant),
+}
+
+impl Phase {
+    pub(super) fn waiting() -> Self {
+        let phase = Self {
+            start: Instant::now(),
+            waiting_since: AtomicU64::new(0),
+            head_since: AtomicU64::new(0),
+            evicted: AtomicBool::new(false),
+            evict: Notify::new(),
+        };
+        phase.wait_for_request();
+        phase
+    }
+
+    fn stamp(&self) -> u64 {
+        let elapsed = self.start.elapsed().as_millis();
+        u64::try_from(elapsed).unwrap_or(u64::MAX - 1) + 1
+    }
+
+    fn instant(&self, stamp: u64) -> Instant {
+        self.start + Duration::from_millis(stamp - 1)
+    }
+
+    /// A request is complete up to its body and is served from now on.
+    pub(super) fn serve(&self) {
+        self.waiting_since.store(0, Ordering::Relaxed);
+        self.head_since.store(0, Ordering::Relaxed);
+    }
+
+    /// The answer is on its way; the next request may come.
+    pub(super) fn wait_for_request(&self) {
+        self.head_since.store(0, Ordering::Relaxed);
+        self.waiting_since.store(self.stamp(), Ordering::Relaxed);
+    }
+
+    /// Bytes have arrived: while waiting they begin a request.
+    pub(super) fn bytes_arrived(&self) {
+        let waits = self.waiting_since.load(Ordering::Relaxed) != 0;
+        if waits && self.head_since.load(Ordering::Relaxed) == 0 {
+            self.head_since.store(self.stamp(), Ordering::Relaxed);
+        }
+    }
+
+    /// How long the peer may keep silent now.
+    pub(super) fn patience(&self) -> Patience {
+        match (
+            self.waiting_since.load(Ordering::Relaxed),
+            self.head_since.load(Ordering::Relaxed),
+        ) {
+            (0, _) => Patience::Endless,
+            (since, 0) => Patience::Idle(self.instant(since) + super::limits::IDLE_TIME),
+            (_, since) => Patience::Head(self.instant(since) + super::limits::HEAD_TIME),
+        }
+    }
+
+    /// Whether it waits for a request, or for the rest of one's head.
+    pub(super) fn waits(&self) -> bool {
+        self.waiting_since.load(Ordering::Relaxed) != 0
+    }
+
+    /// Since when it waits for a request; `None` while one is served, or where it has been asked to leave.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        match self.waiting_since.load(Ordering::Relaxed) {
+            0 => None,
+            _ if self.evicted.load(Ordering::Relaxed) => None,
+            since => Some(self.instant(since)),
+        }
+    }
+
+    /// Asks the connection to make room for another.
+    pub(super) fn evict(&self) {
+        self.evicted.store(true, Ordering::Relaxed);
+        self.evict.notify_one();
+    }
+
+    /// Waits until the connection is asked to make room.
+    pub(super) async fn asked_to_leave(&self) {
+        self.evict.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listener::limits::{HEAD_TIME, IDLE_TIME};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_has_begun_has_less_time_than_a_pause() {
+        let phase = Phase::waiting();
+        let start = Instant::now();
+        assert_eq!(phase.patience(), Patience::Idle(start + IDLE_TIME));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        phase.bytes_arrived();
+        let head_by = Patience::Head(start + Duration::from_secs(5) + HEAD_TIME);
+        assert_eq!(phase.patience(), head_by);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        phase.bytes_arrived();
+        assert_eq!(
+            phase.patience(),
+            head_by,
+            "more bytes of the same head win no time"
+        );
+        phase.serve();
+        assert_eq!(phase.patience(), Patience::Endless);
+        phase.bytes_arrived();
+        assert_eq!(phase.patience(), Patience::Endless, "a body is no head");
+        assert_eq!(phase.idle_since(), None);
+        phase.wait_for_request();
+        assert!(matches!(phase.patience(), Patience::Idle(_)));
+    }
+}

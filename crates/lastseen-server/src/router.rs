@@ -1,0 +1,88 @@
+//! The whole URL surface on one screen.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue};
+use lastseen_axum::pages as sessions_page;
+use lastseen_axum::{
+    Problem, PublicUrl, SecurityHeaders, SessionsContext, SessionsLayer, TrustedProxies, api,
+    problem,
+};
+
+use crate::app::Services;
+use crate::config::Effective;
+use crate::metrics::Metrics;
+use crate::pages;
+use crate::requests::Requests;
+use crate::sign_in;
+
+/// Everything that the server answers.
+pub(crate) fn router(
+    services: &Services,
+    effective: &Effective,
+    public_url: &PublicUrl,
+    headers: &SecurityHeaders,
+    metrics: &Arc<Metrics>,
+) -> Router {
+    let trusted_proxies: TrustedProxies = effective.trusted_proxies.iter().copied().collect();
+    let context = SessionsContext::new(services.sessions.clone(), public_url.clone())
+        .with_trusted_proxies(trusted_proxies)
+        .with_clock(Arc::clone(&services.clock))
+        .with_entropy(Arc::clone(&services.entropy));
+
+    let description = description(&context);
+
+    Router::new()
+        // The caller's own sessions: /api/v1/session, /api/v1/sessions…, /api/v1/sign-out.
+        .merge(api::router())
+        // Becoming a caller: /api/v1/sign-in, /api/v1/password.
+        .merge(sign_in::api::router(services.sign_in.clone()))
+        .route("/api/v1/openapi.json", get(move || async move { description }))
+        // The sessions page: /sessions, /sessions/terminate, /sessions/assets/….
+        .merge(sessions_page::router(pages::site()))
+        .route("/", get(|| async { Redirect::to("/sessions") }))
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .with_state(services.clone())
+        // From the inside out: who is asking, what every answer says, what is noted of every request.
+        .layer(SessionsLayer::new(context))
+        .layer(headers.clone())
+        .layer(Requests::new(Arc::clone(metrics), services.entropy.as_ref()))
+}
+
+/// The description of the whole HTTP interface (OpenAPI): the sessions' own part and the server's.
+fn description(context: &SessionsContext) -> ([(HeaderName, HeaderValue); 1], Bytes) {
+    let mut described = api::openapi::openapi(context.cookie());
+    described.merge(sign_in::api::openapi());
+    described.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    api::openapi::describe_refusals(&mut described);
+    // A description always becomes JSON: it is made of strings and lists.
+    let json = described.to_json().unwrap_or_default();
+    (
+        [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+        Bytes::from(json),
+    )
+}
+
+/// Whether the store can be read and written at this moment.
+async fn ready(State(services): State<Services>) -> Response {
+    match services.sessions.ready().await {
+        Ok(()) => (
+            [(
+                CONTENT_TYPE,
+                HeaderValue::from_static("text/plain; charset=utf-8"),
+            )],
+            "ok",
+        )
+            .into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}

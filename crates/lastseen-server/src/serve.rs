@@ -1,0 +1,204 @@
+//! `lastseen serve`, from the first line to the last.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use lastseen_axum::{PublicUrl, SecurityHeaders};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::app::{self, Limits, Services};
+use crate::config::{DatabaseLocation, Effective};
+use crate::control::server::ControlSocket;
+use crate::failure::{Failure, plain};
+use crate::jobs::Jobs;
+use crate::listener::{Listener, limits};
+use crate::{logs, metrics, router};
+
+/// How long what still runs off the request path (a password being hashed) may hold up the end of the process.
+const LAST_WORK: Duration = Duration::from_millis(200);
+
+/// What is different between the server and its demo.
+pub(crate) enum Purpose {
+    /// Serve whoever comes.
+    Serve,
+    /// Show what it looks like.
+    Demo,
+}
+
+/// Runs the server until it is asked to stop.
+pub(crate) fn run(effective: &Effective) -> Result<(), Failure> {
+    run_for(&Purpose::Serve, effective)
+}
+
+/// Runs the server, or its demo, until it is asked to stop.
+pub(crate) fn run_for(purpose: &Purpose, effective: &Effective) -> Result<(), Failure> {
+    let _logs = logs::start(effective.log_format, effective.log_level)
+        .map_err(|error| Failure::refused(format_args!("the log cannot be started: {error}")))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("lastseen")
+        .build()
+        .map_err(|error| {
+            Failure::refused(format_args!("no threads can be started: {}", plain(&error)))
+        })?;
+    let result = runtime.block_on(serve(purpose, effective));
+    runtime.shutdown_timeout(LAST_WORK);
+    result
+}
+
+async fn serve(purpose: &Purpose, effective: &Effective) -> Result<(), Failure> {
+    // Before anything that could take long, so that a stop that comes early is heard.
+    let mut stop = Stop::listen()?;
+    let DatabaseLocation::Sqlite(path) = &effective.database;
+    let database = tokio::select! {
+        database = app::open_database_in_turn(path) => database?,
+        () = stop.asked() => return Ok(()),
+    };
+    let furniture = match purpose {
+        Purpose::Serve => Vec::new(),
+        Purpose::Demo => crate::demo::furnish(&database, effective).await?,
+    };
+    let services = app::open(database, effective, Limits::OfSettings).await?;
+    let control = ControlSocket::listen(services.database.path()).map_err(|error| {
+        let path = services.database.path().display();
+        Failure::refused(format_args!(
+            "{path}.sock: no commands can be heard: {}",
+            plain(&error)
+        ))
+    })?;
+    let listener = bind(effective, "--listen", effective.listen)?;
+    let metrics_listener = match effective.metrics_listen {
+        Some(address) => Some(bind(effective, "--metrics-listen", address)?),
+        None => None,
+    };
+    let address = listener.address();
+    let public_url = effective.public_url(address);
+    for warning in effective.warnings(address) {
+        tracing::warn!(target: "lastseen", "{warning}");
+    }
+
+    let metrics = std::sync::Arc::new(metrics::Metrics::new(&services));
+    let headers = SecurityHeaders::new(&public_url);
+    let router = router::router(&services, effective, &public_url, &headers, &metrics);
+    let mut lines = vec![format!("listening on http://{address}")];
+    lines.extend(set_up_line(&services, &public_url).await?);
+    lines.extend(furniture);
+    say(&lines)?;
+    tracing::info!(target: "lastseen", version = env!("CARGO_PKG_VERSION"), %address, %public_url, "serving");
+
+    let jobs = Jobs::start(&services, effective.flush_period());
+    let control = tokio::spawn(control.serve(services.clone()));
+    // The rules of devices take a moment to build; nobody's first request shall wait for them.
+    tokio::task::spawn_blocking(|| _ = lastseen::DeviceParser::shared());
+    let (stopping, stopped) = watch::channel(false);
+    let metrics_server = metrics_listener.map(|listener| {
+        let (router, headers, mut stopped) =
+            (metrics::router(metrics), headers.clone(), stopped.clone());
+        tokio::spawn(async move {
+            let stop = async move { _ = stopped.changed().await };
+            listener.serve(router, &headers, stop).await;
+        })
+    });
+
+    listener.serve(router, &headers, stop.asked()).await;
+    tracing::info!(target: "lastseen", "stopping");
+    _ = stopping.send(true);
+    if let Some(metrics_server) = metrics_server {
+        metrics_server.abort();
+    }
+    control.abort();
+    // Wait for it, so that the socket is gone when the process is.
+    _ = control.await;
+    jobs.stop().await;
+    services.close().await;
+    tracing::info!(target: "lastseen", "stopped");
+    Ok(())
+}
+
+fn bind(
+    effective: &Effective,
+    setting: &str,
+    address: std::net::SocketAddr,
+) -> Result<Listener, Failure> {
+    let descriptors = raise_descriptors().saturating_sub(limits::DESCRIPTORS_IN_RESERVE);
+    let room = u32::try_from(descriptors).unwrap_or(u32::MAX).max(1);
+    if room < effective.max_connections {
+        tracing::warn!(target: "lastseen", room, "the limit on open files leaves room for fewer connections than --max-connections");
+    }
+    Listener::bind(address, effective.max_connections.min(room))
+        .map_err(|error| Failure::refused(format_args!("{setting} {address}: {}", plain(&error))))
+}
+
+/// Raises the limit on open files as far as this process may, and answers with it.
+fn raise_descriptors() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = rustix::process::Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            limit = getrlimit(Resource::Nofile);
+        }
+    }
+    // No number at all is no limit.
+    limit.current.unwrap_or(u64::MAX)
+}
+
+/// The line with the one-time link, where there is no account yet.
+async fn set_up_line(
+    services: &Services,
+    public_url: &PublicUrl,
+) -> Result<Option<String>, Failure> {
+    let link = services
+        .sign_in
+        .offer_set_up()
+        .await
+        .map_err(Failure::refused)?;
+    Ok(link.map(|link| format!("set-up: {}", public_url.address_of(&link.path))))
+}
+
+/// Says the first lines on stdout, at once: whoever started the server waits for them. A reader that has gone away does
+/// not keep it from serving.
+fn say(lines: &[String]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    let text = lines.join("\n") + "\n";
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::output(&error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The signals that ask the server to stop.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let hear = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::refused(format_args!("no signal can be heard: {}", plain(&error)))
+            })
+        };
+        Ok(Self {
+            terminate: hear(SignalKind::terminate())?,
+            interrupt: hear(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
