@@ -25,31 +25,50 @@ pub struct SystemClock {
     start: Instant,
     /// The most that the wall clock was ever ahead of the monotonic one, in nanoseconds.
     offset: AtomicI64,
+    /// The monotonic reading up to which the wall clock need not be asked again.
+    fresh_until: AtomicI64,
 }
+
+/// How long the wall clock is not asked again, in nanoseconds. It may step at any time, and a millisecond is the
+/// precision of time here; asking it for each of a hundred thousand requests a second buys nothing.
+const FRESH: i64 = 1_000_000;
 
 impl SystemClock {
     /// A clock that has seen the wall clock's present reading.
     #[must_use]
     pub fn new() -> Self {
-        let clock = Self {
-            start: monotonic(),
-            offset: AtomicI64::new(i64::MIN),
-        };
+        let clock = Self::unread();
         clock.now();
         clock
     }
 
-    fn reading(&self, wall_nanoseconds: i64, monotonic_nanoseconds: i64) -> Timestamp {
-        const NANOSECONDS_PER_MILLISECOND: i64 = 1_000_000;
-        let ahead = wall_nanoseconds.saturating_sub(monotonic_nanoseconds);
-        // Relaxed: the maximum alone matters, and it guards no other memory. Written only when the wall clock steps
-        // forwards, so that readers share the line.
-        let mut offset = self.offset.load(Ordering::Relaxed);
-        if ahead > offset {
-            offset = self.offset.fetch_max(ahead, Ordering::Relaxed).max(ahead);
+    fn unread() -> Self {
+        Self {
+            start: monotonic(),
+            offset: AtomicI64::new(i64::MIN),
+            fresh_until: AtomicI64::new(i64::MIN),
         }
-        let nanoseconds = monotonic_nanoseconds.saturating_add(offset);
+    }
+
+    fn elapsed(&self) -> i64 {
+        i64::try_from(monotonic().duration_since(self.start).as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    /// The instant that lies `elapsed` nanoseconds behind the monotonic clock's zero, by what is known of the wall clock.
+    fn at(&self, elapsed: i64) -> Timestamp {
+        const NANOSECONDS_PER_MILLISECOND: i64 = 1_000_000;
+        let nanoseconds = elapsed.saturating_add(self.offset.load(Ordering::Relaxed));
         Timestamp::from_millisecond(nanoseconds.div_euclid(NANOSECONDS_PER_MILLISECOND))
+    }
+
+    /// Takes note of a reading of the wall clock, where it is ahead of all before it.
+    ///
+    /// Relaxed, as all here: these numbers guard no other memory, and either one may be a little old.
+    fn note(&self, wall: i64, elapsed: i64) {
+        self.offset
+            .fetch_max(wall.saturating_sub(elapsed), Ordering::Relaxed);
+        self.fresh_until
+            .store(elapsed.saturating_add(FRESH), Ordering::Relaxed);
     }
 }
 
@@ -61,11 +80,16 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
+        let elapsed = self.elapsed();
+        if elapsed < self.fresh_until.load(Ordering::Relaxed) {
+            return self.at(elapsed);
+        }
         // The wall clock first: a pause between the two readings then makes the difference smaller, never larger, and
         // so cannot push this clock ahead for good.
         let wall = wall_nanoseconds();
-        let elapsed = monotonic().duration_since(self.start).as_nanos();
-        self.reading(wall, i64::try_from(elapsed).unwrap_or(i64::MAX))
+        let elapsed = self.elapsed();
+        self.note(wall, elapsed);
+        self.at(elapsed)
     }
 }
 
@@ -91,32 +115,31 @@ mod tests {
 
     const SECOND: i64 = 1_000_000_000;
 
-    fn clock() -> SystemClock {
-        SystemClock {
-            start: monotonic(),
-            offset: AtomicI64::new(i64::MIN),
-        }
+    fn reading(clock: &SystemClock, wall: i64, elapsed: i64) -> i64 {
+        clock.note(wall, elapsed);
+        clock.at(elapsed).as_millisecond()
     }
 
     #[test]
     fn it_follows_the_wall_clock_forwards() {
-        let clock = clock();
-        assert_eq!(clock.reading(100 * SECOND, 0).as_millisecond(), 100_000);
-        assert_eq!(
-            clock.reading(500 * SECOND, SECOND).as_millisecond(),
-            500_000
-        );
+        let clock = SystemClock::unread();
+        assert_eq!(reading(&clock, 100 * SECOND, 0), 100_000);
+        assert_eq!(reading(&clock, 500 * SECOND, SECOND), 500_000);
     }
 
     #[test]
     fn where_the_wall_clock_is_set_back_it_goes_on_at_the_monotonic_pace() {
-        let clock = clock();
-        clock.reading(100 * SECOND, 0);
-        assert_eq!(clock.reading(10 * SECOND, SECOND).as_millisecond(), 101_000);
-        assert_eq!(
-            clock.reading(11 * SECOND, 2 * SECOND).as_millisecond(),
-            102_000
-        );
+        let clock = SystemClock::unread();
+        reading(&clock, 100 * SECOND, 0);
+        assert_eq!(reading(&clock, 10 * SECOND, SECOND), 101_000);
+        assert_eq!(reading(&clock, 11 * SECOND, 2 * SECOND), 102_000);
+    }
+
+    #[test]
+    fn between_two_looks_at_the_wall_clock_time_goes_on() {
+        let clock = SystemClock::unread();
+        reading(&clock, 100 * SECOND, 0);
+        assert_eq!(clock.at(SECOND / 2).as_millisecond(), 100_500);
     }
 
     #[test]
@@ -128,12 +151,12 @@ mod tests {
     proptest! {
         #[test]
         fn it_never_steps_back(walls in proptest::collection::vec((any::<u32>(), 0_u32..1_000_000), 1..50)) {
-            let clock = clock();
+            let clock = SystemClock::unread();
             let mut elapsed = 0;
             let mut latest = i64::MIN;
             for (wall, step) in walls {
                 elapsed += i64::from(step);
-                let now = clock.reading(i64::from(wall) * SECOND, elapsed).as_millisecond();
+                let now = reading(&clock, i64::from(wall) * SECOND, elapsed);
                 prop_assert!(now >= latest);
                 latest = now;
             }

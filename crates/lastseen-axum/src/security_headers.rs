@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -18,11 +18,14 @@ use tower_service::Service;
 
 use crate::public_url::PublicUrl;
 
-/// Nothing but what this server itself serves, no inline code, no frames, and HTML only through the page's own Trusted
-/// Types policy.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+/// For documents: nothing but what this server itself serves, no inline code, no frames, and HTML only through the page's
+/// own Trusted Types policy.
+const DOCUMENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types lastseen";
+
+/// For everything else, which is never shown as a page: nothing at all.
+const OTHER_POLICY: &str = "default-src 'none'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'";
 
 /// The client hints that tell Windows 11 from Windows 10, and a browser from the one it is built on. The other hints that
 /// count are sent unasked.
@@ -46,7 +49,15 @@ const TRANSPORT_SECURITY: &str = "max-age=63072000";
 /// ```
 #[derive(Clone, Debug)]
 pub struct SecurityHeaders {
-    headers: Arc<HeaderMap>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// What an HTML page says.
+    document: HeaderMap,
+    /// What everything else says: the shorter, the less each answer of the API carries.
+    other: HeaderMap,
 }
 
 impl SecurityHeaders {
@@ -55,33 +66,45 @@ impl SecurityHeaders {
     pub fn new(public_url: &PublicUrl) -> Self {
         let named = HeaderName::from_static;
         let value = HeaderValue::from_static;
-        let mut headers = HeaderMap::with_capacity(16);
-        headers.insert(CONTENT_SECURITY_POLICY, value(POLICY));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, value("nosniff"));
+        // Room for what a response says itself.
+        let mut other = HeaderMap::with_capacity(16);
+        other.insert(CONTENT_SECURITY_POLICY, value(OTHER_POLICY));
+        other.insert(X_CONTENT_TYPE_OPTIONS, value("nosniff"));
         // Not `no-referrer`: under it browsers send `Origin: null` from our own forms, and the origin check needs the origin.
-        headers.insert(REFERRER_POLICY, value("same-origin"));
-        headers.insert(named("cross-origin-opener-policy"), value("same-origin"));
-        headers.insert(named("cross-origin-resource-policy"), value("same-origin"));
-        headers.insert(
+        other.insert(REFERRER_POLICY, value("same-origin"));
+        other.insert(named("cross-origin-opener-policy"), value("same-origin"));
+        other.insert(named("cross-origin-resource-policy"), value("same-origin"));
+        // Whatever does not say that it may be kept, may not.
+        other.insert(CACHE_CONTROL, value("no-store"));
+        if public_url.is_https() {
+            other.insert(STRICT_TRANSPORT_SECURITY, value(TRANSPORT_SECURITY));
+        }
+        let mut document = other.clone();
+        document.insert(CONTENT_SECURITY_POLICY, value(DOCUMENT_POLICY));
+        // Browsers hear it from pages only.
+        document.insert(named("accept-ch"), value(ASKED_HINTS));
+        document.insert(
             named("permissions-policy"),
             value("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
         );
-        headers.insert(named("accept-ch"), value(ASKED_HINTS));
-        // Whatever does not say that it may be kept, may not.
-        headers.insert(CACHE_CONTROL, value("no-store"));
-        if public_url.is_https() {
-            headers.insert(STRICT_TRANSPORT_SECURITY, value(TRANSPORT_SECURITY));
-        }
         Self {
-            headers: Arc::new(headers),
+            shared: Arc::new(Shared { document, other }),
         }
     }
 
     /// Adds the headers to those of a response, which keeps its own where both have one.
     pub fn apply(&self, response_headers: &mut HeaderMap) {
+        let is_document = response_headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+        let headers = if is_document {
+            &self.shared.document
+        } else {
+            &self.shared.other
+        };
         // Copying the finished map and adding a response's own few headers to it hashes far fewer names than the other
         // way round.
-        let own = std::mem::replace(response_headers, HeaderMap::clone(&self.headers));
+        let own = std::mem::replace(response_headers, headers.clone());
         let mut last_name = None;
         for (name, value) in own {
             if let Some(name) = name {
@@ -173,22 +196,52 @@ mod tests {
 
     #[test]
     fn the_policy_allows_nothing_inline_and_closes_objects_base_and_frames() {
-        let headers = applied("https://account.example", &[]);
+        let page = [(CONTENT_TYPE, "text/html; charset=utf-8")];
+        for own in [&page as &[_], &[(CONTENT_TYPE, "application/json")], &[]] {
+            let headers = applied("https://account.example", own);
+            let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+            assert!(!policy.contains("unsafe"));
+            for directive in [
+                "default-src 'none'",
+                "object-src 'none'",
+                "base-uri 'none'",
+                "frame-ancestors 'none'",
+            ] {
+                assert!(
+                    policy.split("; ").any(|part| part == directive),
+                    "{directive}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_loads_what_is_its_own_and_makes_html_through_its_own_policy_alone() {
+        let headers = applied("https://account.example", &[(CONTENT_TYPE, "text/html")]);
         let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
-        assert!(!policy.contains("unsafe"));
         for directive in [
-            "default-src 'none'",
-            "object-src 'none'",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self'",
+            "connect-src 'self'",
             "form-action 'self'",
             "require-trusted-types-for 'script'",
+            "trusted-types lastseen",
         ] {
             assert!(
                 policy.split("; ").any(|part| part == directive),
                 "{directive}"
             );
         }
+    }
+
+    #[test]
+    fn a_page_asks_for_the_client_hints_that_count() {
+        let headers = applied("https://account.example", &[(CONTENT_TYPE, "text/html")]);
+        assert_eq!(
+            headers["accept-ch"],
+            "Sec-CH-UA-Platform-Version, Sec-CH-UA-Full-Version-List"
+        );
     }
 
     #[test]
