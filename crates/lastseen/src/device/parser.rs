@@ -13,6 +13,25 @@ use super::{Device, Product};
 ///
 /// Building one takes tens of milliseconds and some megabytes, so a program has one:
 /// [`DeviceParser::shared`].
+///
+/// ```
+/// use lastseen::device::{ClientDescription, ClientHints, DeviceParser};
+///
+/// let client = ClientDescription {
+///     user_agent: Some(b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 \
+///         (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"),
+///     hints: ClientHints {
+///         platform: Some(br#""Windows""#),
+///         platform_version: Some(br#""15.0.0""#),
+///         ..ClientHints::default()
+///     },
+/// };
+/// let device = DeviceParser::shared().parse(&client);
+/// assert_eq!(device.label(), "Chrome 120 on Windows");
+/// // The user agent cannot tell Windows 11 from Windows 10; the hint can.
+/// let system = device.operating_system.expect("both name it");
+/// assert_eq!(system.version.as_deref(), Some("11"));
+/// ```
 pub struct DeviceParser {
     rules: Rules,
 }
