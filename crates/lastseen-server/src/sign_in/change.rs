@@ -84,7 +84,7 @@ impl Inner {
             known_visitor: Some(Counter::of_known_visitor(session.id.as_bytes())),
         };
         let hash = Some(account.password_hash.clone());
-        let (verdict, reserved_at) = self.verify(counters, current, hash, None, visitor).await?;
+        let (verdict, reservation) = self.verify(counters, current, hash, None, visitor).await?;
         if !verdict.matches || account.disabled {
             tracing::warn!(
                 account = %account.id,
@@ -94,9 +94,7 @@ impl Inner {
             );
             return Err(Refused::Credentials.into());
         }
-        if let Err(fault) = self.store.succeed(counters, reserved_at).await {
-            tracing::warn!(%fault, "failures could not be forgiven");
-        }
+        self.take_back(reservation).await;
         let hash = self
             .hashing
             .hash_new(Asker::Visitor, new, account.name.as_str())

@@ -3,6 +3,7 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | [`throttle`] | how many failures are too many: the rules |
+//! | [`in_flight`] | tries that are still being judged |
 //! | [`known_browser`] | the mark of a browser that has signed in before |
 //! | [`store`], [`sqlite`] | what must be remembered over a restart, and where |
 //! | [`service`], [`change`], [`set_up`] | the verbs: sign in, change the password, make the first account |
@@ -14,6 +15,7 @@ pub mod api;
 mod arrival;
 pub mod change;
 pub mod forms;
+pub mod in_flight;
 pub mod known_browser;
 pub mod return_path;
 pub mod service;

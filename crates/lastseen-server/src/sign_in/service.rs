@@ -1,6 +1,7 @@
 //! The verbs of signing in. What they need of HTTP is a visitor's headers, to tell the device by.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -10,14 +11,23 @@ use lastseen::{
 };
 use lastseen_axum::caller::client_description;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::in_flight::{InFlight, Reservation};
 use super::known_browser::{BrowserMark, new_mark};
 use super::set_up::SetUp;
 use super::statistics::{Counted, SignInStatistics};
 use super::store::SignInStore;
-use super::throttle::{Counter, Counters, Wait};
-use crate::accounts::{AccountName, Accounts, Busy, Hashing, NameKey, Password, StoredAccount};
+use super::throttle::{Counter, Counters, NotNow, Wait};
+use crate::accounts::hashing::Verdict;
+use crate::accounts::{
+    AccountName, Accounts, Busy, Hashing, NameKey, Password, PasswordHash, StoredAccount,
+};
+
+/// Tries that may wait at once for others to be judged; the next one is turned away. Each wakes up once a
+/// password has been checked, so this also bounds the work that waiting makes.
+const MOST_WAITING: usize = 128;
 
 /// Who asks, and from where.
 #[derive(Default)]
@@ -86,7 +96,10 @@ pub(super) struct Inner {
     pub(super) accounts: Accounts,
     pub(super) sessions: Sessions,
     pub(super) hashing: Hashing,
-    pub(super) store: Arc<dyn SignInStore>,
+    store: Arc<dyn SignInStore>,
+    in_flight: Arc<InFlight>,
+    /// Places for tries that wait for others to be judged.
+    waiting: Semaphore,
     clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) set_up: SetUp,
@@ -104,11 +117,14 @@ impl SignIn {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let (set_up, counted) = (SetUp::default(), Counted::default());
+        let (in_flight, waiting) = (Arc::default(), Semaphore::new(MOST_WAITING));
         let inner = Inner {
             accounts,
             sessions,
             hashing,
             store,
+            in_flight,
+            waiting,
             clock,
             entropy,
             set_up,
@@ -195,21 +211,14 @@ impl Inner {
         let hash = account
             .as_ref()
             .map(|account| account.password_hash.clone());
-        let (verdict, reserved_at) = self.verify(counters, password, hash, like, visitor).await?;
+        let (verdict, reservation) = self.verify(counters, password, hash, like, visitor).await?;
         let (account, reason) = match account {
             None => (None, "unknown name"),
             Some(account) if !verdict.matches => (Some(account), "wrong password"),
             Some(account) if account.disabled => (Some(account), "account disabled"),
             Some(account) => {
                 return self
-                    .open(
-                        account,
-                        verdict.stronger,
-                        counters,
-                        reserved_at,
-                        remembered,
-                        visitor,
-                    )
+                    .open(account, verdict.stronger, reservation, remembered, visitor)
                     .await;
             }
         };
@@ -245,24 +254,46 @@ impl Inner {
         &self,
         counters: Counters,
         password: Password,
-        hash: Option<crate::accounts::PasswordHash>,
-        like: Option<crate::accounts::PasswordHash>,
+        hash: Option<PasswordHash>,
+        like: Option<PasswordHash>,
         visitor: &Visitor,
-    ) -> Result<(crate::accounts::hashing::Verdict, Timestamp), Refused> {
-        let reserved_at = self.now();
-        if let Err(wait) = self.store.reserve(counters, reserved_at).await? {
-            tracing::warn!(
-                retry_after_seconds = wait.as_seconds(),
-                ip_address = visitor.shown_address(),
-                "sign-in throttled"
-            );
-            return Err(Refused::TooMany(wait));
-        }
+    ) -> Result<(Verdict, Reservation), Refused> {
+        let reservation = self.reserve(counters, visitor).await?;
         match self.hashing.verify(password, hash, like).await {
-            Ok(verdict) => Ok((verdict, reserved_at)),
+            Ok(verdict) => Ok((verdict, reservation)),
             Err(busy) => {
-                self.take_back(counters, reserved_at).await;
+                self.take_back(reservation).await;
                 Err(busy.into())
+            }
+        }
+    }
+
+    /// Counts a try, once it is clear whether it may come.
+    async fn reserve(&self, counters: Counters, visitor: &Visitor) -> Result<Reservation, Refused> {
+        let mut place = None;
+        loop {
+            // From here on nothing that is judged is missed.
+            let mut judged = pin!(self.in_flight.next_judged());
+            judged.as_mut().enable();
+            match self
+                .store
+                .reserve(counters, &self.in_flight, self.now())
+                .await?
+            {
+                Ok(reservation) => return Ok(reservation),
+                Err(NotNow::TooMany(wait)) => {
+                    tracing::warn!(
+                        retry_after_seconds = wait.as_seconds(),
+                        ip_address = visitor.shown_address(),
+                        "sign-in throttled"
+                    );
+                    return Err(Refused::TooMany(wait));
+                }
+                Err(NotNow::Undecided) if place.is_none() => {
+                    place = Some(self.waiting.try_acquire().map_err(|_taken| Busy)?);
+                    judged.await;
+                }
+                Err(NotNow::Undecided) => judged.await,
             }
         }
     }
@@ -271,9 +302,8 @@ impl Inner {
     async fn open(
         &self,
         account: StoredAccount,
-        stronger: Option<crate::accounts::PasswordHash>,
-        counters: Counters,
-        reserved_at: Timestamp,
+        stronger: Option<PasswordHash>,
+        reservation: Reservation,
         remembered: bool,
         visitor: &Visitor,
     ) -> Result<SignedIn, Refused> {
@@ -286,20 +316,11 @@ impl Inner {
                 tracing::warn!(account = %account.id, %fault, "a password hash could not be strengthened");
             }
         }
-        match self.begin_session(&account, remembered, visitor).await {
-            Ok(Some(signed_in)) => {
-                // The person is signed in; a count that stays too high is no reason to refuse.
-                if let Err(fault) = self.store.succeed(counters, signed_in.now).await {
-                    tracing::warn!(%fault, "failures could not be forgiven");
-                }
-                Ok(signed_in)
-            }
-            Ok(None) => Err(Refused::Credentials),
-            Err(fault) => {
-                self.take_back(counters, reserved_at).await;
-                Err(fault.into())
-            }
+        let outcome = self.begin_session(&account, remembered, visitor).await;
+        if !matches!(outcome, Ok(None)) {
+            self.take_back(reservation).await;
         }
+        outcome?.ok_or(Refused::Credentials)
     }
 
     /// Begins a session of `account`, unless it was disabled, removed or given another password since it
@@ -362,14 +383,10 @@ impl Inner {
         }))
     }
 
-    /// Takes back a try that was counted and never judged.
-    async fn take_back(&self, counters: Counters, reserved_at: Timestamp) {
-        if let Err(fault) = self
-            .store
-            .take_back(counters, reserved_at, self.now())
-            .await
-        {
-            tracing::warn!(%fault, "a try that was not judged stays counted");
+    /// Takes back a try that was counted and was no failure.
+    pub(super) async fn take_back(&self, reservation: Reservation) {
+        if let Err(fault) = self.store.take_back(reservation, self.now()).await {
+            tracing::warn!(%fault, "a try that was no failure stays counted");
         }
     }
 }

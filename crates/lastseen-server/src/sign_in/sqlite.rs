@@ -1,14 +1,17 @@
 //! What sign-in remembers, in SQLite.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use lastseen::token::SecretHash;
 use lastseen::{AccountId, Timestamp, Unavailable};
 use lastseen_sqlite::{Database, Error};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::in_flight::{InFlight, Reservation};
 use super::known_browser::{BrowserMark, MOST_BROWSERS};
 use super::store::SignInStore;
-use super::throttle::{Counter, Counters, Counts, Pressure, RecentFailures, Wait};
+use super::throttle::{Counter, Counters, Counts, NotNow, Pressure, RecentFailures};
 
 /// Rows that one try clears away, so that the tables shrink as fast as they can grow.
 const SWEPT_PER_TRY: u32 = 8;
@@ -42,36 +45,29 @@ impl SignInStore for SqliteSignInStore {
     async fn reserve(
         &self,
         counters: Counters,
+        in_flight: &Arc<InFlight>,
         now: Timestamp,
-    ) -> Result<Result<(), Wait>, Unavailable> {
+    ) -> Result<Result<Reservation, NotNow>, Unavailable> {
+        let in_flight = Arc::clone(in_flight);
         // The one writer has the database to itself from the reading to the writing: that makes it one step.
         self.write(move |transaction| {
-            match read_counts(transaction, &counters, now)?.reserve(now) {
+            let counts = read_counts(transaction, &counters, now)?;
+            match counts.reserve(in_flight.count(&counters), now) {
                 Ok(counted) => {
                     write_counts(transaction, &counters, &counted, now)?;
                     sweep(transaction, now, SWEPT_PER_TRY)?;
-                    Ok(Ok(()))
+                    // Where the commit fails, this is dropped on the way, and the try is no longer under way.
+                    Ok(Ok(in_flight.enter(counters, now)))
                 }
-                Err(wait) => Ok(Err(wait)),
+                Err(not_now) => Ok(Err(not_now)),
             }
         })
         .await
     }
 
-    async fn succeed(&self, counters: Counters, now: Timestamp) -> Result<(), Unavailable> {
-        self.write(move |transaction| {
-            let counts = read_counts(transaction, &counters, now)?.succeed(now);
-            write_counts(transaction, &counters, &counts, now)
-        })
-        .await
-    }
-
-    async fn take_back(
-        &self,
-        counters: Counters,
-        counted_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), Unavailable> {
+    async fn take_back(&self, reservation: Reservation, now: Timestamp) -> Result<(), Unavailable> {
+        // The reservation is dropped when this has been written, and only then are those who wait told.
+        let (counters, counted_at) = (reservation.counters, reservation.counted_at);
         self.write(move |transaction| {
             let counts = read_counts(transaction, &counters, now)?.take_back(counted_at, now);
             write_counts(transaction, &counters, &counts, now)

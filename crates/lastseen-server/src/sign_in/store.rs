@@ -1,10 +1,13 @@
 //! What a store must do for sign-in: keep failures, and the browsers that an account knows.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use lastseen::{AccountId, Timestamp, Unavailable};
 
+use super::in_flight::{InFlight, Reservation};
 use super::known_browser::BrowserMark;
-use super::throttle::{Counters, Wait};
+use super::throttle::{Counters, NotNow};
 
 /// Keeps what sign-in has to remember over a restart. What it answers is durable.
 ///
@@ -12,23 +15,17 @@ use super::throttle::{Counters, Wait};
 /// forgotten when it does not count any more.
 #[async_trait]
 pub trait SignInStore: Send + Sync + 'static {
-    /// Judges one try and, where it may come, counts it as a failure for the time being. In one step.
+    /// Judges one try and, where it may come, counts it as a failure for the time being and enters it in
+    /// `in_flight`. In one step.
     async fn reserve(
         &self,
         counters: Counters,
+        in_flight: &Arc<InFlight>,
         now: Timestamp,
-    ) -> Result<Result<(), Wait>, Unavailable>;
+    ) -> Result<Result<Reservation, NotNow>, Unavailable>;
 
-    /// The try that was counted succeeded: see [`super::throttle::Counts::succeed`].
-    async fn succeed(&self, counters: Counters, now: Timestamp) -> Result<(), Unavailable>;
-
-    /// The try that was counted at `counted_at` was never judged; it is taken back.
-    async fn take_back(
-        &self,
-        counters: Counters,
-        counted_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), Unavailable>;
+    /// The try was no failure: it succeeded, or was never judged.
+    async fn take_back(&self, reservation: Reservation, now: Timestamp) -> Result<(), Unavailable>;
 
     /// Forgets every failure that does not count any more. Says how many rows went.
     async fn forget(&self, now: Timestamp) -> Result<u64, Unavailable>;

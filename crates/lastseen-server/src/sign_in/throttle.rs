@@ -10,7 +10,9 @@
 //!   stranger can lock the owner out, not even one behind the same address.
 //!
 //! Every try is counted as a failure before the password is looked at, and taken back where it was none. So
-//! two dozen tries at once are two dozen tries, and one that a crash breaks off stays a failure.
+//! two dozen tries at once are two dozen tries, and one that a crash breaks off stays a failure. Where a
+//! limit is reached only through tries that are still being judged, the next one waits for them
+//! ([`super::in_flight`]): only failures count.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use lastseen::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use super::in_flight::Undecided;
 use crate::accounts::NameKey;
 
 /// Failures of one pair within [`WINDOW`] after which it has to wait: the contract's.
@@ -27,6 +30,10 @@ pub const WINDOW: Duration = Duration::from_mins(15);
 /// Failures for one name from anywhere after which strangers are slowed down: the contract's, and what NIST
 /// SP 800-63B-4 allows in a row.
 pub const FAILURES_PER_NAME: u32 = 100;
+/// Failures of one counter that are kept. More than [`FAILURES_PER_PAIR`] only come from known visitors,
+/// who do not have to pass the pair's limit; with room for ten of theirs, one that is taken back does not
+/// make room for a stranger.
+const MOST_KEPT: usize = 2 * FAILURES_PER_PAIR;
 /// In which time one failure for a name is forgiven. Under attack a stranger gets 96 tries a day for one
 /// account, all strangers together; and whoever waits has to wait no longer than for a pair.
 pub const FORGIVEN_EVERY: Duration = Duration::from_mins(15);
@@ -101,8 +108,8 @@ impl Wait {
     }
 }
 
-/// The failures of a pair or a known visitor that still count, oldest first: at most
-/// [`FAILURES_PER_PAIR`] of them, the newest.
+/// The failures of a pair or a known visitor that still count, oldest first: at most [`MOST_KEPT`] of
+/// them, the newest.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RecentFailures(Vec<Timestamp>);
 
@@ -115,7 +122,7 @@ impl RecentFailures {
         let mut times: Vec<_> = times.into_iter().map(|time| time.min(now)).collect();
         times.sort_unstable();
         times.retain(|time| now.duration_since(*time) < WINDOW);
-        let surplus = times.len().saturating_sub(FAILURES_PER_PAIR);
+        let surplus = times.len().saturating_sub(MOST_KEPT);
         times.drain(..surplus);
         Self(times)
     }
@@ -127,20 +134,22 @@ impl RecentFailures {
 
     /// How long the next try has to wait; `None` where it may come now.
     pub fn wait(&self, now: Timestamp) -> Option<Wait> {
-        let oldest = self
-            .0
-            .first()
-            .filter(|oldest| now.duration_since(**oldest) < WINDOW)?;
-        if self.0.len() < FAILURES_PER_PAIR {
-            return None;
-        }
-        Some(Wait::new(oldest.saturating_add(WINDOW).duration_since(now)))
+        // The one whose end leaves room for a try again.
+        let position = self.0.len().checked_sub(FAILURES_PER_PAIR)?;
+        let decisive = self.0.get(position)?;
+        let wait = WINDOW.checked_sub(now.duration_since(*decisive))?;
+        (!wait.is_zero()).then(|| Wait::new(wait))
     }
 
     /// Counts one failure more.
     #[must_use]
     pub fn with_one_more(self, now: Timestamp) -> Self {
         Self::at(self.0.into_iter().chain([now]), now)
+    }
+
+    /// The same without the newest `undecided` of them.
+    fn without_newest(&self, undecided: usize) -> Self {
+        Self(self.0[..self.0.len().saturating_sub(undecided)].to_vec())
     }
 
     /// Takes one failure back that was counted at `counted_at`.
@@ -201,7 +210,8 @@ impl Pressure {
 
     /// Takes `failures` back.
     #[must_use]
-    pub fn without(self, failures: u32, now: Timestamp) -> Self {
+    pub fn without(self, failures: usize, now: Timestamp) -> Self {
+        let failures = u32::try_from(failures).unwrap_or(u32::MAX);
         Self::at(
             self.empty_at
                 .saturating_sub(FORGIVEN_EVERY.saturating_mul(failures)),
@@ -221,6 +231,22 @@ pub struct Counters {
     pub known_visitor: Option<Counter>,
 }
 
+impl Counters {
+    /// Every counter of the try.
+    pub fn each(&self) -> impl Iterator<Item = Counter> + use<> {
+        [self.pair, self.name].into_iter().chain(self.known_visitor)
+    }
+}
+
+/// Why a try is not looked at now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotNow {
+    /// Too many failures came before.
+    TooMany(Wait),
+    /// There may turn out to be too many: some tries are still being judged.
+    Undecided,
+}
+
 /// The counts that one try touches, as a store has them at one moment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Counts {
@@ -233,17 +259,17 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Judges one try and, where it may come, counts it as a failure for the time being.
+    /// Judges one try and, where it may come, counts it as a failure for the time being. `undecided` are
+    /// those among the counts of which the same is true.
     ///
     /// # Errors
-    /// How long it has to wait; then nothing is counted.
-    pub fn reserve(self, now: Timestamp) -> Result<Self, Wait> {
-        let wait = match &self.known_visitor {
-            Some(own) => own.wait(now),
-            None => self.pair.wait(now).max(self.name.wait(now)),
-        };
-        if let Some(wait) = wait {
-            return Err(wait);
+    /// Why it may not come; then nothing is counted.
+    pub fn reserve(self, undecided: Undecided, now: Timestamp) -> Result<Self, NotNow> {
+        if let Some(wait) = self.wait(now) {
+            return Err(match self.without(undecided, now).wait(now) {
+                Some(_) => NotNow::TooMany(wait),
+                None => NotNow::Undecided,
+            });
         }
         Ok(Self {
             pair: self.pair.with_one_more(now),
@@ -252,20 +278,26 @@ impl Counts {
         })
     }
 
-    /// The try counted at `counted_at` succeeded: the failures of this pair and of this visitor are
-    /// disregarded, as NIST advises, and the name is relieved of the pair's.
-    #[must_use]
-    pub fn succeed(self, now: Timestamp) -> Self {
-        let of_pair = u32::try_from(self.pair.times().len()).unwrap_or(u32::MAX);
-        Self {
-            // The pair's failures were counted for the name as well; at least this try was.
-            name: self.name.without(of_pair.max(1), now),
-            pair: RecentFailures::default(),
-            known_visitor: self.known_visitor.map(|_| RecentFailures::default()),
+    fn wait(&self, now: Timestamp) -> Option<Wait> {
+        match &self.known_visitor {
+            Some(own) => own.wait(now),
+            None => self.pair.wait(now).max(self.name.wait(now)),
         }
     }
 
-    /// The try counted at `counted_at` was never judged: it is taken back.
+    fn without(&self, undecided: Undecided, now: Timestamp) -> Self {
+        let own = self.known_visitor.as_ref();
+        Self {
+            pair: self.pair.without_newest(undecided.pair),
+            name: self.name.without(undecided.name, now),
+            known_visitor: own.map(|own| own.without_newest(undecided.known_visitor)),
+        }
+    }
+
+    /// The try counted at `counted_at` was no failure: it succeeded, or was never judged. It is taken back.
+    ///
+    /// That is all that success does. Failures before it stay counted, as the contract says, or a crowd of
+    /// tries with the right one among them would be more than ten.
     #[must_use]
     pub fn take_back(mut self, counted_at: Timestamp, now: Timestamp) -> Self {
         self.pair.take_back(counted_at);
@@ -289,6 +321,17 @@ mod tests {
         NOON.saturating_add(Duration::from_secs(seconds))
     }
 
+    impl Counts {
+        /// A try while no other is under way.
+        fn try_at(self, now: Timestamp) -> Result<Self, Wait> {
+            self.reserve(Undecided::default(), now)
+                .map_err(|not_now| match not_now {
+                    NotNow::TooMany(wait) => wait,
+                    NotNow::Undecided => panic!("no other try is under way"),
+                })
+        }
+    }
+
     fn counts(now: Timestamp) -> Counts {
         Counts {
             pair: RecentFailures::default(),
@@ -301,17 +344,17 @@ mod tests {
     fn the_eleventh_failure_of_a_pair_within_a_quarter_of_an_hour_has_to_wait() {
         let mut counts = counts(NOON);
         for second in 0..10 {
-            counts = counts.reserve(after(second)).unwrap();
+            counts = counts.try_at(after(second)).unwrap();
         }
         assert_eq!(
-            counts.clone().reserve(after(10)).unwrap_err().as_seconds(),
+            counts.clone().try_at(after(10)).unwrap_err().as_seconds(),
             890
         );
         assert_eq!(
-            counts.clone().reserve(after(899)).unwrap_err().as_seconds(),
+            counts.clone().try_at(after(899)).unwrap_err().as_seconds(),
             1
         );
-        assert!(counts.reserve(after(900)).is_ok());
+        assert!(counts.try_at(after(900)).is_ok());
     }
 
     #[test]
@@ -321,7 +364,7 @@ mod tests {
         for second in (0..7_200).step_by(7) {
             // The name alone would stop them after 100; that is another test.
             counts.name = Pressure::none(after(second));
-            if let Ok(counted) = counts.clone().reserve(after(second)) {
+            if let Ok(counted) = counts.clone().try_at(after(second)) {
                 passed.push(second);
                 counts = counted;
             }
@@ -360,32 +403,85 @@ mod tests {
         for _ in 0..200 {
             full.name = full.name.with_one_more(NOON);
         }
-        assert!(full.clone().reserve(NOON).is_err());
+        assert!(full.clone().try_at(NOON).is_err());
         full.known_visitor = Some(RecentFailures::default());
         for _ in 0..10 {
-            full = full.reserve(NOON).unwrap();
+            full = full.try_at(NOON).unwrap();
         }
-        assert_eq!(full.reserve(NOON).unwrap_err().as_seconds(), 900);
+        assert_eq!(full.try_at(NOON).unwrap_err().as_seconds(), 900);
     }
 
     #[test]
-    fn success_forgives_the_pair_and_what_the_name_got_through_it() {
+    fn success_takes_back_itself_and_nothing_else() {
         let mut counts = counts(NOON);
         for _ in 0..9 {
-            counts = counts.reserve(NOON).unwrap();
+            counts = counts.try_at(NOON).unwrap();
         }
-        counts.name = counts.name.with_one_more(NOON);
-        let counts = counts.reserve(NOON).unwrap().succeed(NOON);
-        assert_eq!(counts.pair, RecentFailures::default());
-        assert_eq!(counts.name, Pressure::none(NOON).with_one_more(NOON));
+        let before = counts.clone();
+        let counts = counts
+            .try_at(after(1))
+            .unwrap()
+            .take_back(after(1), after(2));
+        assert_eq!(counts.pair, before.pair);
+        assert!(counts.try_at(after(3)).unwrap().try_at(after(4)).is_err());
+    }
+
+    #[test]
+    fn a_limit_that_is_reached_through_tries_under_way_says_nothing_yet() {
+        let mut full = counts(NOON);
+        for _ in 0..10 {
+            full = full.try_at(NOON).unwrap();
+        }
+        let under_way = |pair| Undecided {
+            pair,
+            name: pair,
+            known_visitor: 0,
+        };
+        assert_eq!(
+            full.clone().reserve(under_way(1), NOON),
+            Err(NotNow::Undecided)
+        );
+        assert!(matches!(
+            full.clone().reserve(under_way(0), NOON),
+            Err(NotNow::TooMany(_))
+        ));
+        for _ in 0..90 {
+            full.name = full.name.with_one_more(NOON);
+        }
+        full.pair = RecentFailures::default();
+        assert_eq!(
+            full.clone().reserve(under_way(1), NOON),
+            Err(NotNow::Undecided)
+        );
+        assert!(matches!(
+            full.reserve(under_way(0), NOON),
+            Err(NotNow::TooMany(_))
+        ));
+    }
+
+    #[test]
+    fn a_known_visitors_success_makes_no_room_for_a_stranger() {
+        let mut counts = counts(NOON);
+        for _ in 0..10 {
+            counts = counts.try_at(NOON).unwrap();
+        }
+        let stranger = counts.clone();
+        counts.known_visitor = Some(RecentFailures::default());
+        counts = counts
+            .try_at(after(1))
+            .unwrap()
+            .take_back(after(1), after(2));
+        counts.known_visitor = None;
+        assert_eq!(counts.pair, stranger.pair);
+        assert!(counts.try_at(after(3)).is_err());
     }
 
     #[test]
     fn a_try_that_was_never_judged_leaves_no_trace() {
-        let before = counts(NOON).reserve(NOON).unwrap();
+        let before = counts(NOON).try_at(NOON).unwrap();
         let after_it = before
             .clone()
-            .reserve(after(5))
+            .try_at(after(5))
             .unwrap()
             .take_back(after(5), after(6));
         assert_eq!(after_it, before);
@@ -429,7 +525,7 @@ mod tests {
             for wait in [failures.wait(now), pressure.wait(now)].into_iter().flatten() {
                 prop_assert!((1..=900).contains(&wait.as_seconds()));
             }
-            prop_assert!(failures.with_one_more(now).times().len() <= FAILURES_PER_PAIR);
+            prop_assert!(failures.with_one_more(now).times().len() <= MOST_KEPT);
             prop_assert!(pressure.with_one_more(now).empty_at() >= pressure.empty_at());
         }
     }

@@ -84,7 +84,7 @@ async fn a_name_without_account_waits_like_any_other() {
 }
 
 #[tokio::test]
-async fn only_failures_count_and_success_forgives_them() {
+async fn only_failures_count_and_no_success_takes_them_back() {
     let house = House::with_ada().await;
     for _ in 0..30 {
         assert!(
@@ -94,17 +94,38 @@ async fn only_failures_count_and_success_forgives_them() {
                 .is_ok()
         );
     }
-    for _ in 0..3 {
-        fail(&house, "203.0.113.7", "ada", 9).await;
-        assert!(
-            house
-                .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
-                .await
-                .is_ok()
-        );
-    }
     assert_eq!(house.rows("sign_in_failure").await, 0);
     assert_eq!(house.rows("sign_in_pressure").await, 0);
+    fail(&house, "203.0.113.7", "ada", 9).await;
+    assert!(
+        house
+            .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+            .await
+            .is_ok()
+    );
+    fail(&house, "203.0.113.7", "ada", 1).await;
+    assert!(waits(&house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_right_password_among_two_dozen_tries_makes_no_room_for_others() {
+    for _ in 0..10 {
+        let house = Arc::new(House::with_ada().await);
+        let tries = (0..24).map(|number| {
+            let house = Arc::clone(&house);
+            let password = if number % 2 == 0 {
+                "wrong"
+            } else {
+                GOOD_PASSWORD
+            };
+            tokio::spawn(async move { house.try_from("203.0.113.7", "ada", password).await })
+        });
+        let mut refused = 0;
+        for tried in tries.collect::<Vec<_>>() {
+            refused += u32::from(matches!(tried.await.unwrap(), Err(Refused::Credentials)));
+        }
+        assert!(refused <= 10, "{refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,6 +149,41 @@ async fn two_dozen_tries_at_once_are_two_dozen_tries() {
         }
     }
     assert_eq!((refused, throttled), (10, 14));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_dozen_right_passwords_at_once_are_no_failure() {
+    let house = Arc::new(House::with_ada().await);
+    for _ in 0..5 {
+        let tries = (0..24).map(|_| {
+            let house = Arc::clone(&house);
+            tokio::spawn(async move { house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await })
+        });
+        for tried in tries.collect::<Vec<_>>() {
+            assert!(tried.await.unwrap().is_ok());
+        }
+    }
+    assert_eq!(house.rows("sign_in_failure").await, 0);
+    assert_eq!(house.rows("sign_in_pressure").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_and_fifty_tries_for_one_name_from_anywhere_at_once_are_a_hundred_failures() {
+    let house = Arc::new(House::with_ada().await);
+    let tries = (0..150).map(|number| {
+        let house = Arc::clone(&house);
+        let address = format!("198.51.{number}.7");
+        tokio::spawn(async move { house.try_from(&address, "ada", "wrong").await.unwrap_err() })
+    });
+    let (mut refused, mut throttled) = (0, 0);
+    for tried in tries.collect::<Vec<_>>() {
+        match tried.await.unwrap() {
+            Refused::Credentials => refused += 1,
+            Refused::TooMany(_) => throttled += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((refused, throttled), (100, 50));
 }
 
 #[tokio::test]
