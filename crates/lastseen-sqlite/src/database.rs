@@ -93,7 +93,15 @@ struct Inner {
     log: Arc<Log>,
     /// `None` once closed. Without senders the threads work off what is queued, and end.
     queues: RwLock<Option<Queues>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Threads>,
+}
+
+/// What is to be waited for at the end.
+#[derive(Debug, Default)]
+struct Threads {
+    /// Ends with what nobody else needs by then: its connection and the right to the file.
+    writer: Option<JoinHandle<(Option<Connection>, Ownership)>>,
+    others: Vec<JoinHandle<()>>,
 }
 
 #[derive(Clone)]
@@ -316,7 +324,7 @@ impl Inner {
         };
         let inner = Self {
             queues: RwLock::new(Some(Queues { writes, reads })),
-            threads: Mutex::new(Vec::new()),
+            threads: Mutex::default(),
             health,
             log,
             place,
@@ -331,26 +339,25 @@ impl Inner {
                 queue: read_queue.clone(),
                 health: Arc::clone(&inner.health),
             };
-            inner.spawn(&format!("lastseen-read-{number}"), move || reader.work())?;
+            let thread = inner.spawn(&format!("lastseen-read-{number}"), move || reader.work())?;
+            inner.threads.lock().others.push(thread);
         }
-        inner.spawn("lastseen-copy", move || copier.work())?;
-        // Last, hence joined last: when it closes its connection, the others have closed theirs.
-        inner.spawn("lastseen-write", move || {
-            if let Some(connection) = writer.work() {
-                tidy_up(connection);
-            }
-            drop(ownership);
-        })?;
+        let thread = inner.spawn("lastseen-copy", move || copier.work())?;
+        inner.threads.lock().others.push(thread);
+        let thread = inner.spawn("lastseen-write", move || (writer.work(), ownership))?;
+        inner.threads.lock().writer = Some(thread);
         Ok(inner)
     }
 
-    fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
-        let thread = thread::Builder::new()
+    fn spawn<Answer: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> Answer + Send + 'static,
+    ) -> Result<JoinHandle<Answer>, OpenError> {
+        thread::Builder::new()
             .name(name.to_owned())
             .spawn(work)
-            .map_err(|error| OpenError::from_io(&self.place.path, &error))?;
-        self.threads.lock().push(thread);
-        Ok(())
+            .map_err(|error| OpenError::from_io(&self.place.path, &error))
     }
 
     fn queue(&self, put: impl FnOnce(&Queues) -> Result<(), Error>) -> Result<(), Error> {
@@ -361,13 +368,26 @@ impl Inner {
     fn shut_down(&self) {
         drop(self.queues.write().take());
         // Held until the end, so that a second call returns when the file is free, not earlier.
-        let mut threads = self.threads.lock();
-        for thread in threads.drain(..) {
-            // A job that holds the last clone drops it on one of these threads, which cannot wait for itself.
-            if thread.thread().id() != thread::current().id() {
-                // A thread that panicked has reported it; there is nothing to add.
-                let _ = thread.join();
+        let mut held = self.threads.lock();
+        let Threads { writer, others } = std::mem::take(&mut *held);
+        let own = |thread: &thread::Thread| thread.id() == thread::current().id();
+        if writer.iter().any(|writer| own(writer.thread()))
+            || others.iter().any(|other| own(other.thread()))
+        {
+            // A job that held the last clone dropped it here. No thread can wait for itself, nor for one that
+            // waits for it; they all end by themselves.
+            return;
+        }
+        // A thread that panicked has reported it; there is nothing to add.
+        let finished = writer.and_then(|writer| writer.join().ok());
+        for other in others {
+            let _ = other.join();
+        }
+        if let Some((connection, ownership)) = finished {
+            if let Some(connection) = connection {
+                tidy_up(connection);
             }
+            drop(ownership);
         }
     }
 }

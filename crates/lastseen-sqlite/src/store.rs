@@ -173,3 +173,6 @@ impl Store for SqliteStore {
         Ok(self.database.health().await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

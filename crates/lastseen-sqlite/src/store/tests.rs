@@ -1,0 +1,262 @@
+//! What the suite of the core cannot see: how the rows are found, and what is left in the tables.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lastseen::policy::PolicyNumber;
+use lastseen::store::{End, Ended, Inserted, Origin, Record, Store, Use};
+use lastseen::token::SecretHash;
+use lastseen::{
+    Account, AccountId, AccountSource, Device, EndedBy, Ending, Entropy, Product, SessionId,
+    Timestamp,
+};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{Options, Statistics};
+
+const MORNING: Timestamp = Timestamp::from_millisecond(1_790_000_000_000);
+
+/// Numbers that differ, for ids that differ.
+struct Counting(std::sync::atomic::AtomicU64);
+
+impl Entropy for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        let number = self
+            .0
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+            .to_be_bytes();
+        // The first three bytes are the ones that decide a sequence within its millisecond, as 20 of 24 bits.
+        let [.., c, d, e] = (u64::from_be_bytes(number) << 4).to_be_bytes();
+        bytes.fill(0);
+        bytes[..3].copy_from_slice(&[c, d, e]);
+    }
+}
+
+fn store() -> (SqliteStore, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let database = Database::open(path, &[SqliteStore::MIGRATIONS], Options::default()).unwrap();
+    (SqliteStore::new(database), folder)
+}
+
+fn account(id: &str) -> Arc<Account> {
+    Arc::new(Account::new(
+        AccountSource::BuiltIn,
+        AccountId::new(id).unwrap(),
+        id,
+    ))
+}
+
+fn origin() -> Origin {
+    let device = Device {
+        operating_system: Some(Product::new("Linux", None)),
+        browser: Some(Product::new("Chrome", Some("120"))),
+    };
+    Origin {
+        ip_address: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7))),
+        device: Arc::new(device),
+    }
+}
+
+fn record(account: &Arc<Account>, entropy: &Counting) -> Record {
+    Record {
+        id: SessionId::generate(&account.key, MORNING, entropy),
+        account: Arc::clone(account),
+        token_hash: SecretHash::from_bytes([7; 32]),
+        token_generation: 0,
+        page_token_hash: None,
+        policy: PolicyNumber(0),
+        remembered: false,
+        created_at: MORNING,
+        first: origin(),
+        last_used_at: MORNING,
+        last: origin(),
+        ended: None,
+    }
+}
+
+fn end_of(id: SessionId) -> End {
+    let ending = Ending {
+        at: MORNING,
+        by: EndedBy::Command,
+        left_list_at: MORNING,
+    };
+    End {
+        id,
+        ending,
+        last_use: None,
+    }
+}
+
+async fn filled(store: &SqliteStore, accounts: &[Arc<Account>], each: usize) -> Vec<SessionId> {
+    let entropy = Counting(std::sync::atomic::AtomicU64::new(0));
+    let mut ids = Vec::new();
+    for account in accounts {
+        for _ in 0..each {
+            let record = record(account, &entropy);
+            ids.push(record.id);
+            assert_eq!(store.insert(record, None).await.unwrap(), Inserted::Done);
+        }
+    }
+    ids
+}
+
+async fn rows(store: &SqliteStore, table: &'static str) -> i64 {
+    let count = store.database().read(move |transaction| {
+        Ok(
+            transaction.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get(0)
+            })?,
+        )
+    });
+    count.await.unwrap()
+}
+
+#[tokio::test]
+async fn every_statement_on_sessions_finds_its_rows_by_key_or_by_the_one_index() {
+    let (store, _folder) = store();
+    let statements = [
+        read::FIND,
+        read::ACCOUNT_BY_KEY,
+        read::LIST,
+        write::TAKEN,
+        write::USE,
+        write::ACCOUNT_OF,
+        write::END,
+        write::RENEW,
+        write::SET_PAGE_TOKEN,
+        write::ACCOUNT_OF_ENDED,
+        write::DELETE_USE,
+        write::DELETE,
+        write::DELETE_ACCOUNT,
+    ];
+    let plans = store.database().read(move |transaction| {
+        let plan = |statement: &&str| -> Result<String, Error> {
+            let mut explain = transaction.prepare(&format!("EXPLAIN QUERY PLAN {statement}"))?;
+            let parameters = vec![rusqlite::types::Null; explain.parameter_count()];
+            let steps =
+                explain.query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))?;
+            Ok(steps.collect::<Result<Vec<String>, _>>()?.join("; "))
+        };
+        statements.iter().map(plan).collect::<Result<Vec<_>, _>>()
+    });
+    for (statement, plan) in statements.iter().zip(plans.await.unwrap()) {
+        assert!(!plan.contains("SCAN"), "{statement}: {plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{statement}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_not_used_again_takes_one_row() {
+    let (store, _folder) = store();
+    let ids = filled(&store, &[account("ada")], 1).await;
+    assert_eq!(rows(&store, "last_use").await, 0);
+    let at = MORNING.saturating_add(Duration::from_secs(1));
+    let used = Use {
+        id: ids[0],
+        at,
+        origin: origin(),
+    };
+    store.touch(vec![used], at).await.unwrap();
+    assert_eq!(rows(&store, "last_use").await, 1);
+    let found = store.find(ids[0]).await.unwrap().unwrap();
+    assert_eq!((found.last_used_at, found.last), (at, origin()));
+}
+
+#[tokio::test]
+async fn more_uses_than_fit_in_one_step_are_all_recorded() {
+    let (store, _folder) = store();
+    let ids = filled(&store, &[account("ada")], 2 * USES_IN_ONE_STEP + 1).await;
+    let at = MORNING.saturating_add(Duration::from_secs(1));
+    let use_of = |id: &SessionId| Use {
+        id: *id,
+        at,
+        origin: origin(),
+    };
+    store
+        .touch(ids.iter().rev().map(use_of).collect(), at)
+        .await
+        .unwrap();
+    for record in store.list(&account("ada").key).await.unwrap() {
+        assert_eq!(record.last_used_at, at);
+    }
+}
+
+#[tokio::test]
+async fn purging_leaves_nothing_of_a_session_nor_of_an_account_that_has_no_other() {
+    let (store, _folder) = store();
+    let ids = filled(
+        &store,
+        &[account("ada"), account("bob")],
+        PURGED_IN_ONE_STEP + 1,
+    )
+    .await;
+    let at = MORNING.saturating_add(Duration::from_secs(1));
+    let use_of = |id: &SessionId| Use {
+        id: *id,
+        at,
+        origin: origin(),
+    };
+    store
+        .touch(ids.iter().map(use_of).collect(), at)
+        .await
+        .unwrap();
+    let (last, others) = ids.split_last().unwrap();
+    let ended = store
+        .end(None, others.iter().map(|id| end_of(*id)).collect())
+        .await
+        .unwrap();
+    assert!(matches!(ended, Ended::Done(ids) if ids.len() == others.len()));
+    assert_eq!(store.purge(ids.clone()).await.unwrap(), others.len() as u64);
+    for table in ["session", "last_use", "account"] {
+        assert_eq!(rows(&store, table).await, 1, "{table}");
+    }
+    store.end(None, vec![end_of(*last)]).await.unwrap();
+    assert_eq!(store.purge(ids).await.unwrap(), 1);
+    for table in ["session", "last_use", "account"] {
+        assert_eq!(rows(&store, table).await, 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn purged_contents_are_overwritten_in_the_file() {
+    let (store, _folder) = store();
+    let ids = filled(&store, &[account("a-name-to-be-forgotten")], 1).await;
+    store.end(None, vec![end_of(ids[0])]).await.unwrap();
+    store.purge(ids).await.unwrap();
+    let path = store.database().path().to_owned();
+    store.database().close().await;
+    let bytes = std::fs::read(path).unwrap();
+    let name = b"a-name-to-be-forgotten";
+    assert!(!bytes.windows(name.len()).any(|window| window == name));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_sign_ins_at_once_share_commits() {
+    let (store, _folder) = store();
+    let before: Statistics = store.database().statistics();
+    let entropy = Arc::new(Counting(std::sync::atomic::AtomicU64::new(0)));
+    let tasks: Vec<_> = (0..64)
+        .map(|number| {
+            let (store, entropy) = (store.clone(), Arc::clone(&entropy));
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    let record = record(&account(&number.to_string()), &entropy);
+                    assert_eq!(store.insert(record, None).await.unwrap(), Inserted::Done);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let after = store.database().statistics();
+    assert_eq!(rows(&store, "session").await, 64 * 20);
+    assert!(
+        after.commits - before.commits < 64 * 20,
+        "{} commits",
+        after.commits - before.commits
+    );
+}
