@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use super::life;
 use super::people::{
-    DAY, HOUR, House, LAPTOP, MORNING, PHONE, address, after, person, policy, settings, visit,
+    DAY, HOUR, House, LAPTOP, MORNING, PHONE, account, address, after, person, policy, settings,
+    visit,
 };
+use crate::account::{AccountSource, ApplicationId};
 use crate::device::ClientDescription;
 use crate::policy::{Policy, Settings};
 use crate::session::{EndedBy, SessionId, Status, Visit};
@@ -23,6 +25,10 @@ fn refusal(verdict: &Verdict) -> Option<Refusal> {
         Verdict::Active(_) => None,
         Verdict::Refused(refusal) => Some(*refusal),
     }
+}
+
+fn application(number: u32) -> AccountSource {
+    AccountSource::Application(ApplicationId(number))
 }
 
 /// The promise, at its simplest.
@@ -504,6 +510,108 @@ pub async fn terminating_everything_ends_every_session(store: AnyStore) {
     for created in &created {
         assert!(!house.accepts(&created.token, after(1)).await);
     }
+}
+
+/// What the removal of an application asks for.
+pub async fn terminating_a_source_ends_every_account_of_it_and_nothing_else(store: AnyStore) {
+    let house = House::open(store).await;
+    let (shop, forum) = (application(1), application(2));
+    let mut created = Vec::new();
+    for (source, id) in [
+        (shop, "ada"),
+        (AccountSource::BuiltIn, "ada"),
+        (shop, "bob"),
+        (forum, "ada"),
+    ] {
+        let owner = account(source, id, id);
+        created.push((source, house.sign_in(&owner, MORNING).await));
+    }
+    let ended = house.sessions.terminate_source(shop, after(1)).await;
+    assert_eq!(ended.expect("the store is in order"), 2);
+    for (source, created) in &created {
+        assert_eq!(
+            house.accepts(&created.token, after(1)).await,
+            *source != shop,
+            "{source:?}"
+        );
+    }
+}
+
+/// An application asks about a token that may be anybody's.
+pub async fn a_token_of_another_source_is_refused_as_unknown_and_not_used(store: AnyStore) {
+    let house = House::open(store).await;
+    let (shop, forum) = (application(1), application(2));
+    let created = house.sign_in(&account(shop, "ada", "Ada"), MORNING).await;
+    let token = created.token.reveal();
+    let house = house.restarted_with(settings(), after(1)).await;
+    // Read from the store the first time, from memory the second.
+    for second in [2, 3] {
+        for source in [forum, AccountSource::BuiltIn] {
+            let verdict = house
+                .sessions
+                .validate_of(source, token.as_bytes(), &visit(9, PHONE), after(second))
+                .await;
+            let verdict = verdict.expect("the store is in order");
+            assert_eq!(refusal(&verdict), Some(Refusal::Unknown));
+        }
+    }
+    let found = house.sessions.find(created.session.id, after(4)).await;
+    let found = found.expect("the store is in order").expect("it is active");
+    assert_eq!(found.last_used_at, MORNING);
+    assert_eq!(found.ip_address, Some(address(7)));
+    let verdict = house
+        .sessions
+        .validate_of(shop, token.as_bytes(), &visit(9, PHONE), after(5))
+        .await;
+    match verdict.expect("the store is in order") {
+        Verdict::Active(session) => {
+            assert_eq!(session.last_used_at, after(5));
+            assert_eq!(session.ip_address, Some(address(9)));
+        }
+        Verdict::Refused(refusal) => panic!("{refusal:?}"),
+    }
+}
+
+/// Whoever is to end the session of a token asks first whose it is.
+pub async fn a_token_names_its_session_without_a_use_as_long_as_it_is_active(store: AnyStore) {
+    let house = House::open(store).await;
+    let laptop = house.sign_in(&person("ada"), MORNING).await;
+    let token = laptop.token.reveal();
+    let house = house.restarted_with(settings(), after(1)).await;
+    for _ in 0..2 {
+        let found = house.sessions.identify(token.as_bytes(), after(2)).await;
+        let found = found.expect("the store is in order").expect("it is active");
+        assert_eq!(found.id, laptop.session.id);
+        assert_eq!(found.last_used_at, MORNING);
+    }
+    for (mangled, now) in [
+        (token[1..].to_owned(), after(2)),
+        (token.clone(), after(HOUR)),
+    ] {
+        let found = house.sessions.identify(mangled.as_bytes(), now).await;
+        assert!(found.expect("the store is in order").is_none());
+    }
+}
+
+/// Who signs in without a name keeps the one that is known.
+pub async fn an_account_is_called_as_its_newest_session_says(store: AnyStore) {
+    let house = House::open(store).await;
+    let shop = application(1);
+    let name_of = async |id: &str| {
+        let key = account(shop, id, id).key.clone();
+        house
+            .sessions
+            .name_of(&key)
+            .await
+            .expect("the store is in order")
+    };
+    assert_eq!(name_of("ada").await, None);
+    house.sign_in(&account(shop, "ada", "Ada"), MORNING).await;
+    house
+        .sign_in(&account(shop, "ada", "Ada L."), after(1))
+        .await;
+    assert_eq!(name_of("ada").await.as_deref(), Some("Ada L."));
+    assert_eq!(name_of("bob").await, None);
 }
 
 /// The same browser signing in again leaves one row, not two.

@@ -17,7 +17,7 @@ mod partition;
 
 use std::sync::Arc;
 
-use crate::account::AccountKey;
+use crate::account::{AccountKey, AccountSource};
 use crate::policy::PolicyHistory;
 use crate::session::{Session, SessionId};
 use crate::store::{Record, Use};
@@ -78,6 +78,8 @@ pub(super) enum Known {
     Expired(Session),
     /// The session is there; the secret is not its secret.
     WrongSecret,
+    /// The session is there; its account is of another source than that of whoever asks.
+    OtherSource,
     /// It is active, and comes from another device than before: say which, then ask again.
     DeviceWanted,
     /// Nothing is cached: ask the store.
@@ -108,11 +110,13 @@ impl<Guard: Lock> Cache<Guard> {
         true
     }
 
-    /// Judges a token by what is cached and, where it is accepted, records the use.
+    /// Judges a token by what is cached and, where it is accepted, records the use. Where `source` is given,
+    /// a session of another source is none.
     pub(super) fn use_session(
         &self,
         id: SessionId,
         hash: &SecretHash,
+        source: Option<AccountSource>,
         brought: &Brought,
         history: &PolicyHistory,
     ) -> Known {
@@ -125,6 +129,9 @@ impl<Guard: Lock> Cache<Guard> {
             };
             if !entry.is_authenticated_by(hash) {
                 return Known::WrongSecret;
+            }
+            if source.is_some_and(|source| partition.source_of(entry) != source) {
+                return Known::OtherSource;
             }
             let before = history.deadlines(
                 entry.policy,

@@ -145,7 +145,7 @@ impl Inner {
     }
 
     /// The session that a token authenticates, active or expired. No use of it.
-    async fn authentic(&self, token: &[u8]) -> Result<Option<Session>, Unavailable> {
+    pub(super) async fn authentic(&self, token: &[u8]) -> Result<Option<Session>, Unavailable> {
         let Some(token) = SessionToken::parse(token) else {
             return Ok(None);
         };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -152,6 +153,20 @@ impl Sessions {
                     }
                 }
                 overview
+            })
+            .await
+    }
+
+    /// What the account is called, by the sessions in its list; `None` where it has none.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where only the store could tell, and cannot.
+    pub async fn name_of(&self, account: &AccountKey) -> Result<Option<Arc<str>>, Unavailable> {
+        self.inner
+            .read_account(account, None, |sessions| {
+                sessions
+                    .next()
+                    .map(|session| Arc::clone(&session.account.name))
             })
             .await
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashSet;
 
 use super::{Inner, Sessions, to_the_end};
-use crate::account::AccountKey;
+use crate::account::{AccountKey, AccountSource};
 use crate::session::{EndedBy, Ending, Session, SessionId};
 use crate::store::{End, Ended, Unavailable};
 use crate::time::Timestamp;
@@ -134,10 +134,32 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`] where the store could not be asked: some may have ended.
     pub async fn terminate_everything(&self, now: Timestamp) -> Result<u64, Unavailable> {
+        self.terminate_where(|_| true, now).await
+    }
+
+    /// Ends every session of every account of `source` that began before now: for operators.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where the store could not be asked: some may have ended.
+    pub async fn terminate_source(
+        &self,
+        source: AccountSource,
+        now: Timestamp,
+    ) -> Result<u64, Unavailable> {
+        self.terminate_where(|session| session.account.key.source == source, now)
+            .await
+    }
+
+    async fn terminate_where(
+        &self,
+        wanted: impl Fn(&Session) -> bool + Send,
+        now: Timestamp,
+    ) -> Result<u64, Unavailable> {
         let now = self.observe(now);
         let (mut terminated, mut after) = (0, None);
         loop {
-            let scan = self.scan(after, STEP, now).await?;
+            let mut scan = self.scan(after, STEP, now).await?;
+            scan.sessions.retain(&wanted);
             terminated += self
                 .end_in_steps(&scan.sessions, EndedBy::Command, now)
                 .await?;

@@ -3,7 +3,8 @@
 use super::Sessions;
 use super::cache::{Brought, Known};
 use super::devices::fingerprint_of;
-use crate::session::{Session, Visit};
+use crate::account::AccountSource;
+use crate::session::{Session, Status, Visit};
 use crate::store::Unavailable;
 use crate::time::Timestamp;
 use crate::token::SessionToken;
@@ -26,7 +27,7 @@ pub enum Verdict {
 pub enum Refusal {
     /// It is no token of ours.
     Malformed,
-    /// There is no such session, or its record was purged.
+    /// There is no such session, its record was purged, or it is none of those that were asked about.
     Unknown,
     /// There is such a session; the secret is not its secret.
     WrongSecret,
@@ -47,14 +48,46 @@ impl Sessions {
         visit: &Visit<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
-        let verdict = self.judge(token, visit, now).await;
+        let verdict = self.judge(token, None, visit, now).await;
         self.inner.counters.count_verdict(&verdict);
         verdict
+    }
+
+    /// The same for one who may know of the sessions of one source only, an application: a token of another
+    /// source is refused as unknown, and its session is not used by that.
+    ///
+    /// # Errors
+    /// As [`Sessions::validate`].
+    pub async fn validate_of(
+        &self,
+        source: AccountSource,
+        token: &[u8],
+        visit: &Visit<'_>,
+        now: Timestamp,
+    ) -> Result<Verdict, Unavailable> {
+        let verdict = self.judge(token, Some(source), visit, now).await;
+        self.inner.counters.count_verdict(&verdict);
+        verdict
+    }
+
+    /// The session that a token authenticates, where it is active. No use of it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where only the store could tell, and cannot.
+    pub async fn identify(
+        &self,
+        token: &[u8],
+        now: Timestamp,
+    ) -> Result<Option<Session>, Unavailable> {
+        let now = self.observe(now);
+        let session = self.inner.authentic(token).await?;
+        Ok(session.filter(|session| session.status(now) == Status::Active))
     }
 
     async fn judge(
         &self,
         token: &[u8],
+        source: Option<AccountSource>,
         visit: &Visit<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
@@ -72,7 +105,10 @@ impl Sessions {
         };
         let mut read = false;
         for _ in 0..FILL_TRIES {
-            match inner.cache.use_session(id, &hash, &brought, &inner.history) {
+            let known = inner
+                .cache
+                .use_session(id, &hash, source, &brought, &inner.history);
+            match known {
                 Known::Active(session) => {
                     inner.counters.count_hit(!read);
                     return Ok(Verdict::Active(session));
@@ -81,6 +117,7 @@ impl Sessions {
                     inner.record_passed(session.expires_at).await?;
                     return Ok(Verdict::Refused(Refusal::Expired));
                 }
+                Known::OtherSource => return Ok(Verdict::Refused(Refusal::Unknown)),
                 Known::WrongSecret => return Ok(Verdict::Refused(Refusal::WrongSecret)),
                 Known::DeviceWanted => {
                     brought.device = Some(

@@ -115,11 +115,12 @@ impl Room {
         for _ in 0..10 {
             match self
                 .cache
-                .use_session(self.id, hash, &brought, &self.history)
+                .use_session(self.id, hash, None, &brought, &self.history)
             {
                 Known::Active(_) => return true,
                 Known::Expired(_) | Known::WrongSecret => return false,
                 Known::DeviceWanted => unreachable!("the client says nothing of itself"),
+                Known::OtherSource => unreachable!("nobody asks for one source"),
                 Known::Nothing => {}
             }
             let fill = self.cache.begin_fill(self.id.partition());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use crate::account::{Account, AccountKey};
+use crate::account::{Account, AccountKey, AccountSource};
 use crate::device::Device;
 use crate::policy::{PolicyHistory, PolicyNumber};
 use crate::session::{Session, SessionId};
@@ -157,6 +157,11 @@ impl Partition {
             expires_at: deadlines.expires_at(),
             absolute_deadline: deadlines.absolute,
         }
+    }
+
+    /// Where the entry's account is defined.
+    pub(super) fn source_of(&self, entry: &Entry) -> AccountSource {
+        self.accounts[entry.account as usize].account.key.source
     }
 
     /// Caches what the store has said of a session that has not ended; a later use that only the cache
