@@ -28,23 +28,25 @@ pub(super) async fn handle(
     current: CurrentSession,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let Query { limit, after } = Query::read(query.as_deref().unwrap_or_default())?;
+    let ListQuery { limit, after } = ListQuery::read(query.as_deref().unwrap_or_default())?;
     let Session { id, account, .. } = &current.session;
     let sessions = current.context().sessions();
     let page = sessions
         .list(&account.key, Some(*id), limit, after, current.now)
         .await?;
-    Ok(json(render(&page, *id, current.now)))
+    Ok(json(page_json(&page, Some(*id), current.now)))
 }
 
-fn render(page: &Page, current: SessionId, now: Timestamp) -> Vec<u8> {
+/// A part of a list as JSON, as the contract has it, at the instant `now`.
+#[must_use]
+pub fn page_json(page: &Page, current: Option<SessionId>, now: Timestamp) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + page.sessions.len() * USUAL_BYTES);
     out.extend_from_slice(b"{\"sessions\":[");
     for (position, session) in page.sessions.iter().enumerate() {
         if position > 0 {
             out.push(b',');
         }
-        write_session(&mut out, session, session.id == current, now);
+        write_session(&mut out, session, Some(session.id) == current, now);
     }
     out.extend_from_slice(b"],\"next_cursor\":");
     match &page.next {
@@ -57,14 +59,20 @@ fn render(page: &Page, current: SessionId, now: Timestamp) -> Vec<u8> {
 
 /// Which page was asked for. Names that mean nothing here are ignored, as links carry many of them; a name that does is
 /// sent once at most.
-#[derive(Debug, PartialEq)]
-struct Query {
-    limit: usize,
-    after: Option<Cursor>,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ListQuery {
+    /// How many sessions at most.
+    pub limit: usize,
+    /// Where the list goes on; from its beginning where there is nothing.
+    pub after: Option<Cursor>,
 }
 
-impl Query {
-    fn read(text: &str) -> Result<Self, Problem> {
+impl ListQuery {
+    /// Reads the query of a request for a list; an empty one asks for the usual page.
+    ///
+    /// # Errors
+    /// `invalid_request` with what is wrong.
+    pub fn read(text: &str) -> Result<Self, Problem> {
         if !is_soundly_encoded(text) {
             return Err(Problem::invalid_request(
                 "The query is not soundly percent-encoded.",
@@ -110,7 +118,7 @@ mod tests {
     use super::*;
 
     fn limit_of(query: &str) -> Option<usize> {
-        Query::read(query).ok().map(|query| query.limit)
+        ListQuery::read(query).ok().map(|query| query.limit)
     }
 
     #[test]

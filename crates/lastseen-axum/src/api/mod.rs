@@ -21,6 +21,9 @@ mod sign_out;
 mod terminate;
 mod terminate_others;
 
+pub use list::{ListQuery, page_json};
+pub use terminate::TerminateRequest;
+
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -57,7 +60,8 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 /// A JSON answer that depends on a session.
-pub(crate) fn json(body: Vec<u8>) -> Response {
+#[must_use]
+pub fn json(body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     let mut headers = HeaderMap::with_capacity(4);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -66,13 +70,15 @@ pub(crate) fn json(body: Vec<u8>) -> Response {
     response
 }
 
-/// How many sessions left the list.
-pub(crate) fn terminated(count: u64) -> Response {
+/// How many sessions left the list, as the answer to a termination.
+#[must_use]
+pub fn terminated(count: u64) -> Response {
     json(format!("{{\"terminated\":{count}}}").into_bytes())
 }
 
 /// An answer without a body.
-pub(crate) fn no_content() -> Response {
+#[must_use]
+pub fn no_content() -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = http::StatusCode::NO_CONTENT;
     response
