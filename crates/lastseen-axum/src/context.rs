@@ -161,14 +161,14 @@ impl SessionsContext {
     }
 
     /// Checks the origin of an unsafe request that would set the cookie, such as a sign-in, and logs a refusal. Where the
-    /// cookie came along, the layer has checked already.
+    /// cookie came along, the layer has checked already. `route` is what the log calls the request; it holds no secret.
     ///
     /// # Errors
     /// [`ForeignOrigin`] where the request comes from another origin.
     pub fn check_origin(
         &self,
         method: &Method,
-        path: &str,
+        route: &str,
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<(), ForeignOrigin> {
@@ -176,7 +176,7 @@ impl SessionsContext {
             let ip_address = self
                 .client_ip(headers, extensions)
                 .map(tracing::field::display);
-            tracing::warn!(%method, path, ip_address, "refused: {finding}");
+            tracing::warn!(%method, route, ip_address, "refused: {finding}");
         })
     }
 

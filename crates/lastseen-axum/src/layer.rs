@@ -7,6 +7,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use axum::extract::MatchedPath;
 use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
@@ -105,13 +106,13 @@ impl<S> SessionsService<S> {
         if self.context.cookie().find(request.headers()) == Carried::Nothing {
             return Ok(());
         }
-        let path = request.uri().path();
-        self.context.check_origin(
-            request.method(),
-            path,
-            request.headers(),
-            request.extensions(),
-        )?;
+        // The route, where it is known, and never the address as it was sent: one that signs somebody in holds a secret.
+        let extensions = request.extensions();
+        let route = extensions
+            .get::<MatchedPath>()
+            .map_or("", MatchedPath::as_str);
+        self.context
+            .check_origin(request.method(), route, request.headers(), extensions)?;
         Ok(())
     }
 }
