@@ -5,13 +5,17 @@
 //! | `test` | runs every test, after installing what the tests need |
 //! | `check` | format, lints, documentation, licences: what needs no test |
 //! | `fuzz` | gives every fuzz target some time |
+//! | `bench` | measures Lastseen beside what people would use instead |
+//! | `instructions` | counts what the verbs take, and compares it with what was recorded |
 //! | `update-device-data` | fetches the current rules by which a user agent is read |
 //!
 //! `.ci/run` is `check` and then `test`; nothing is checked there that cannot be checked here.
 
+mod bench;
 mod check;
 mod device_data;
 mod fuzz;
+mod instructions;
 mod links;
 mod machine;
 mod process;
@@ -41,6 +45,10 @@ enum Chore {
     Check,
     /// Feed every fuzz target with random input for a while.
     Fuzz(fuzz::Arguments),
+    /// Measure Lastseen over HTTP beside a floor and what people would use instead.
+    Bench(bench::Arguments),
+    /// Count the instructions of the verbs, and fail where one takes 5 % more than was recorded.
+    Instructions(instructions::Arguments),
     /// Fetch the current rules by which a user agent is read, and test the names they give.
     UpdateDeviceData(device_data::Arguments),
 }
@@ -50,6 +58,8 @@ fn main() -> ExitCode {
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Check => check::run(),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Instructions(arguments) => instructions::run(&arguments),
         Chore::UpdateDeviceData(arguments) => device_data::run(&arguments),
     };
     match result {

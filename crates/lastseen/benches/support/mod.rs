@@ -118,7 +118,7 @@ impl Generated {
         Self::account(session / self.per_account)
     }
 
-    fn id(&self, session: u64, account: &AccountKey) -> SessionId {
+    fn id(session: u64, account: &AccountKey) -> SessionId {
         let mut bytes = [0; 16];
         bytes[..2].copy_from_slice(&account.partition().to_be_bytes());
         let began = u64::try_from(began_at(session).as_millisecond()).expect("after 1970");
@@ -140,13 +140,13 @@ impl Generated {
 
     /// The text of the token of a session.
     pub(crate) fn token(&self, session: u64) -> [u8; 52] {
-        let id = self.id(session, &self.account_of(session).key);
+        let id = Self::id(session, &self.account_of(session).key);
         let text = Self::token_of(id, session).reveal();
         text.as_bytes().try_into().expect("a token has 52 letters")
     }
 
     fn record(&self, session: u64, account: Arc<Account>, devices: &[Arc<Device>]) -> Record {
-        let id = self.id(session, &account.key);
+        let id = Self::id(session, &account.key);
         let origin = Origin {
             ip_address: Some(IpAddr::V4(Ipv4Addr::from_bits(
                 u32::try_from(session % 0x1_0000).expect("16 bits") | 0xcb00_7000,
@@ -208,7 +208,7 @@ impl Store for Generated {
     async fn find(&self, id: SessionId) -> Result<Option<Record>, Unavailable> {
         let session = Self::number(id);
         let account = self.account_of(session);
-        let known = self.id(session, &account.key) == id;
+        let known = Self::id(session, &account.key) == id;
         Ok(known.then(|| self.record(session, account, devices())))
     }
 
