@@ -6,6 +6,7 @@
 
 mod contender;
 mod data;
+mod databases;
 mod load;
 mod machine;
 mod report;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use crate::process;
-use contender::{Contender, Services};
+use contender::Services;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -89,15 +90,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut runs = Vec::new();
     for &connections in &arguments.connections {
         for &operation in &operations {
-            services.prepare(operation)?;
-            let taking_part: Vec<&Contender> = services
-                .contenders()
-                .filter(|contender| contender.can(operation))
-                .collect();
             for round in 0..=arguments.rounds {
-                for contender in &taking_part {
+                services.prepare(operation)?;
+                for contender in services.contenders() {
+                    if !contender.can(operation) {
+                        continue;
+                    }
                     // The first round warms up, shorter, and is not kept.
-                    let seconds = if round == 0 { 1 } else { arguments.seconds };
+                    let seconds = match operation {
+                        // It uses up what it ends.
+                        Operation::Terminate => 1,
+                        _ if round == 0 => 1,
+                        _ => arguments.seconds,
+                    };
                     let run = load::run(contender, operation, connections, seconds, round)?;
                     println!("{run}");
                     if round > 0 {

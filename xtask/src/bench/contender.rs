@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -11,14 +10,20 @@ use serde_json::Value;
 
 use super::Operation;
 use super::data::{self, Request, Seeded};
-use super::machine::{POSTGRESQL, is_root};
+use super::databases::{start_postgresql, start_redis};
 use crate::process;
 
 /// Accounts with ten sessions each are asked for by `validate` and `list-10`; one account has this many.
 const LONG_ACCOUNT: u64 = 1_000;
 
-/// Sessions that `terminate` and the mix may end in one run of the bench.
-const TO_END: u64 = 400_000;
+/// Sessions that `terminate` and the mix may end in one run of the bench, of Lastseen's and of each other's.
+const TO_END: u64 = 600_000;
+const OTHERS_TO_END: u64 = 200_000;
+
+/// Sessions that one turn may end: more than a turn of a second has time for.
+const ENDED_IN_ONE_TURN: usize = 40_000;
+/// The same for the mix, of which they are a hundredth.
+const ENDED_IN_ONE_MIX: usize = 8_000;
 
 /// A server that runs, ended when this goes.
 pub(super) struct Server {
@@ -81,6 +86,8 @@ pub(super) struct Contender {
     backend: Option<u32>,
     /// What to send for each operation; by weight where it is several kinds.
     loads: Vec<(Operation, Vec<(u32, PathBuf)>)>,
+    /// Requests that end a session each, hence can be sent only once.
+    ends: Vec<String>,
 }
 
 impl Contender {
@@ -100,6 +107,20 @@ impl Contender {
         self.loads.push((operation, load));
     }
 
+    /// The mix, where the contender does everything that is in it.
+    fn set_mix(&mut self, terminate: PathBuf) {
+        let file = |operation| self.load(operation)?.first().map(|(_, file)| file.clone());
+        let (Some(validate), Some(list), Some(create)) = (
+            file(Operation::Validate),
+            file(Operation::List10),
+            file(Operation::Create),
+        ) else {
+            return;
+        };
+        let mix = vec![(95, validate), (3, list), (1, create), (1, terminate)];
+        self.set_load(Operation::Mix, mix);
+    }
+
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.server.address)
     }
@@ -115,8 +136,6 @@ pub(super) struct Services {
     contenders: Vec<Contender>,
     redis: Option<(Child, u16)>,
     postgresql: Option<(Child, u16)>,
-    /// Sessions of Lastseen's that `terminate` may end; those at the front are used up.
-    to_end: Vec<Seeded>,
     database: PathBuf,
     /// The key of an application, where this Lastseen knows applications.
     key: Option<String>,
@@ -133,11 +152,10 @@ impl Services {
             contenders: Vec::new(),
             redis: None,
             postgresql: None,
-            to_end,
             database,
             key: None,
         };
-        services.start_lastseen(&short, &long)?;
+        services.start_lastseen(&short, &long, &to_end)?;
         services.start_floors(&short, &long)?;
         let file = |name: &str| data::folder().join(name).display().to_string();
         let wanted = |name: &str| only.is_empty() || only.iter().any(|wanted| wanted == name);
@@ -177,7 +195,12 @@ impl Services {
     }
 
     /// Lastseen with everything on, as it is released: fsync, last use, metrics, access log.
-    fn start_lastseen(&mut self, short: &[Seeded], long: &[Seeded]) -> Result<()> {
+    fn start_lastseen(
+        &mut self,
+        short: &[Seeded],
+        long: &[Seeded],
+        to_end: &[Seeded],
+    ) -> Result<()> {
         let server = Server::start(
             "lastseen",
             Command::new(data::program("lastseen"))
@@ -214,6 +237,7 @@ impl Services {
                 (Operation::List10, vec![(1, list)]),
                 (Operation::List50Of1000, vec![(1, long)]),
             ],
+            ends: to_end.iter().map(end_of).collect(),
         };
         self.key = application_key(&self.database);
         if let Some(key) = &self.key {
@@ -264,6 +288,7 @@ impl Services {
                 server,
                 backend: None,
                 loads,
+                ends: Vec::new(),
             });
         }
         Ok(())
@@ -280,7 +305,14 @@ impl Services {
         let server = Server::start(
             store,
             Command::new(data::program("lastseen-bench-others"))
-                .args(["--store", store, "--url", url, "--sessions", "211000"])
+                .args([
+                    "--store",
+                    store,
+                    "--url",
+                    url,
+                    "--sessions",
+                    &(11_000 + OTHERS_TO_END).to_string(),
+                ])
                 .arg("--sample")
                 .arg(&sample),
         )?;
@@ -307,12 +339,6 @@ impl Services {
                 .map(|cookie| request("GET", "/api/v1/session", cookie)),
         )?;
         let create = data::requests(&format!("{store}-create.tsv"), creations(None))?;
-        let end = data::requests(
-            &format!("{store}-terminate.once.tsv"),
-            ended
-                .iter()
-                .map(|cookie| request("DELETE", "/api/v1/sessions/mine", cookie)),
-        )?;
         self.contenders.push(Contender {
             name,
             server,
@@ -320,45 +346,58 @@ impl Services {
             loads: vec![
                 (Operation::Validate, vec![(1, validate)]),
                 (Operation::Create, vec![(1, create)]),
-                (Operation::Terminate, vec![(1, end)]),
             ],
+            ends: ended
+                .iter()
+                .map(|cookie| request("DELETE", "/api/v1/sessions/mine", cookie))
+                .collect(),
         });
         Ok(())
     }
 
-    /// Gets ready what an operation uses up.
+    /// Gets ready what a round of an operation uses up.
     pub(super) fn prepare(&mut self, operation: Operation) -> Result<()> {
-        if !matches!(operation, Operation::Terminate | Operation::Mix) {
-            return Ok(());
-        }
-        let half = self.to_end.len() / 2;
-        let slice = self.to_end.split_off(half);
-        let name = format!("lastseen-terminate-{half}.once.tsv");
-        let terminate = data::requests(&name, slice.iter().map(end_of))?;
+        let count = match operation {
+            Operation::Terminate => ENDED_IN_ONE_TURN,
+            Operation::Mix => ENDED_IN_ONE_MIX,
+            _ => return Ok(()),
+        };
         for contender in &mut self.contenders {
-            let kinds = (
-                contender.load(Operation::Validate).map(<[_]>::to_vec),
-                contender.load(Operation::List10).map(<[_]>::to_vec),
-                contender.load(Operation::Create).map(<[_]>::to_vec),
-            );
-            if contender.name == "Lastseen" && operation == Operation::Terminate {
-                contender.set_load(operation, vec![(1, terminate.clone())]);
+            if contender.ends.is_empty() {
+                continue;
             }
-            if operation == Operation::Mix
-                && let (Some(validate), Some(list), Some(create)) = kinds
-            {
-                let file =
-                    |load: Vec<(u32, PathBuf)>| load.into_iter().map(|(_, file)| file).next();
-                let parts = [(95, file(validate)), (3, file(list)), (1, file(create))];
-                let mut mix: Vec<_> = parts
-                    .into_iter()
-                    .filter_map(|(weight, file)| Some((weight, file?)))
-                    .collect();
-                mix.push((1, terminate.clone()));
-                contender.set_load(operation, mix);
+            let rest = contender.ends.len().saturating_sub(count);
+            let slice = contender.ends.split_off(rest);
+            let terminate = data::requests(
+                &format!("terminate-{}.once.tsv", contender.processes().0),
+                slice.into_iter(),
+            )?;
+            match operation {
+                Operation::Terminate => contender.set_load(operation, vec![(1, terminate)]),
+                _ => contender.set_mix(terminate),
             }
+        }
+        if operation == Operation::Mix {
+            self.give_floor_the_mix();
         }
         Ok(())
+    }
+
+    /// The floor gets the requests that Lastseen gets.
+    fn give_floor_the_mix(&mut self) {
+        let mix = self
+            .contenders
+            .iter()
+            .find(|contender| contender.name == "Lastseen")
+            .and_then(|lastseen| lastseen.load(Operation::Mix))
+            .map(<[_]>::to_vec);
+        let floor = self
+            .contenders
+            .iter_mut()
+            .find(|contender| contender.name == "floor");
+        if let (Some(mix), Some(floor)) = (mix, floor) {
+            floor.set_load(Operation::Mix, mix);
+        }
     }
 
     /// Redis itself, asked by its own benchmark: requests a second for each number of connections.
@@ -459,80 +498,4 @@ fn application_key(database: &Path) -> Option<String> {
         .split(|letter: char| letter.is_whitespace() || letter == '"')
         .find(|word| word.starts_with("lsa_"));
     key.map(str::to_owned)
-}
-
-/// A port that is free now.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
-}
-
-fn start_redis() -> Result<(Child, u16)> {
-    let port = free_port()?;
-    let child = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-        // No snapshots in the middle of a turn: they would be to its disadvantage.
-        .args(["--save", "", "--dir"])
-        .arg(data::folder())
-        .stdout(File::create(data::folder().join("redis-server.log"))?)
-        .spawn()
-        .context("redis-server cannot be started")?;
-    wait_for(port)?;
-    Ok((child, port))
-}
-
-fn start_postgresql() -> Result<(Child, u16)> {
-    let port = free_port()?;
-    // It refuses to run as root; a folder that its user can reach is in the system's place for such.
-    let folder = std::env::temp_dir().join(format!("lastseen-bench-postgresql-{port}"));
-    std::fs::create_dir_all(&folder)?;
-    let program = |name: &str| {
-        let program = Path::new(POSTGRESQL).join(name);
-        if is_root() {
-            let mut command = Command::new("setpriv");
-            command
-                .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
-                .arg(program);
-            command
-        } else {
-            Command::new(program)
-        }
-    };
-    if is_root() {
-        process::run(
-            "give PostgreSQL its folder",
-            Command::new("chown").arg("postgres:").arg(&folder),
-        )?;
-    }
-    let files = folder.join("files");
-    process::output(
-        program("initdb")
-            .current_dir(&folder)
-            .args(["--username=postgres", "--auth=trust", "--pgdata"])
-            .arg(&files),
-    )?;
-    let child = program("postgres")
-        .current_dir(&folder)
-        .arg("-D")
-        .arg(&files)
-        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
-        .arg(&folder)
-        .stdout(Stdio::null())
-        .stderr(File::create(data::folder().join("postgresql.log"))?)
-        .spawn()
-        .context("PostgreSQL cannot be started")?;
-    wait_for(port)?;
-    Ok((child, port))
-}
-
-/// Waits until somebody listens there.
-fn wait_for(port: u16) -> Result<()> {
-    for _ in 0..200 {
-        if std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    bail!("nobody listens on port {port} after ten seconds")
 }

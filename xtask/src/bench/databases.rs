@@ -1,0 +1,90 @@
+//! The databases that some contenders keep their sessions in.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::data;
+use super::machine::{POSTGRESQL, is_root};
+use crate::process;
+
+/// A port that is free now.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
+}
+
+/// Redis, on a port of its own.
+pub(super) fn start_redis() -> Result<(Child, u16)> {
+    let port = free_port()?;
+    let child = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        // No snapshots in the middle of a turn: they would be to its disadvantage.
+        .args(["--save", "", "--dir"])
+        .arg(data::folder())
+        .stdout(File::create(data::folder().join("redis-server.log"))?)
+        .spawn()
+        .context("redis-server cannot be started")?;
+    wait_for(port)?;
+    Ok((child, port))
+}
+
+/// PostgreSQL as it is installed, on a port of its own.
+pub(super) fn start_postgresql() -> Result<(Child, u16)> {
+    let port = free_port()?;
+    // It refuses to run as root; a folder that its user can reach is in the system's place for such.
+    let folder = std::env::temp_dir().join(format!("lastseen-bench-postgresql-{port}"));
+    std::fs::create_dir_all(&folder)?;
+    let program = |name: &str| {
+        let program = Path::new(POSTGRESQL).join(name);
+        if is_root() {
+            let mut command = Command::new("setpriv");
+            command
+                .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+                .arg(program);
+            command
+        } else {
+            Command::new(program)
+        }
+    };
+    if is_root() {
+        process::run(
+            "give PostgreSQL its folder",
+            Command::new("chown").arg("postgres:").arg(&folder),
+        )?;
+    }
+    let files = folder.join("files");
+    process::output(
+        program("initdb")
+            .current_dir(&folder)
+            .args(["--username=postgres", "--auth=trust", "--pgdata"])
+            .arg(&files),
+    )?;
+    let child = program("postgres")
+        .current_dir(&folder)
+        .arg("-D")
+        .arg(&files)
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
+        .arg(&folder)
+        .stdout(Stdio::null())
+        .stderr(File::create(data::folder().join("postgresql.log"))?)
+        .spawn()
+        .context("PostgreSQL cannot be started")?;
+    wait_for(port)?;
+    Ok((child, port))
+}
+
+/// Waits until somebody listens there.
+fn wait_for(port: u16) -> Result<()> {
+    for _ in 0..200 {
+        if std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    bail!("nobody listens on port {port} after ten seconds")
+}
