@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use lastseen_axum::api::openapi::problem as problem_response;
 use lastseen_axum::{ApiJson, CurrentSession, Problem, problem, view};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -17,11 +18,14 @@ use super::change::ChangeRefused;
 use super::service::{Refused, SignIn, SignedIn};
 use crate::accounts::Password;
 
+const SIGN_IN_PATH: &str = "/api/v1/sign-in";
+const PASSWORD_PATH: &str = "/api/v1/password";
+
 /// The JSON requests of signing in. The layer of sessions belongs around them.
 pub fn router<S: Clone + Send + Sync + 'static>(sign_in: SignIn) -> Router<S> {
     Router::new()
-        .route("/api/v1/sign-in", post(handle_sign_in))
-        .route("/api/v1/password", post(handle_password))
+        .route(SIGN_IN_PATH, post(handle_sign_in))
+        .route(PASSWORD_PATH, post(handle_password))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(sign_in)
 }
@@ -29,6 +33,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(sign_in: SignIn) -> Router<S> {
 /// The description of these requests, to be merged into that of the whole interface.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     use utoipa::OpenApi as _;
+    use utoipa::openapi::RefOr;
 
     #[derive(utoipa::OpenApi)]
     #[openapi(
@@ -36,7 +41,47 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         components(schemas(SignInRequest, PasswordRequest, SignedInAnswer))
     )]
     struct Requests;
-    Requests::openapi()
+
+    let mut described = Requests::openapi();
+    // What follows from a request's form is described by rule where all descriptions are put together.
+    for (path, status, description) in [
+        (
+            SIGN_IN_PATH,
+            "401",
+            "`invalid_credentials`: name and password do not open an account; never said why.",
+        ),
+        (
+            SIGN_IN_PATH,
+            "429",
+            "`too_many_requests`: too many failures; see Retry-After.",
+        ),
+        (
+            PASSWORD_PATH,
+            "401",
+            "`not_signed_in`, or `invalid_credentials`: the current password is wrong.",
+        ),
+        (
+            PASSWORD_PATH,
+            "429",
+            "`too_many_requests`: too many failures; see Retry-After.",
+        ),
+        (
+            PASSWORD_PATH,
+            "400",
+            "`invalid_request`: it cannot be understood, or the new password may not be one.",
+        ),
+    ] {
+        let operation = described
+            .paths
+            .paths
+            .get_mut(path)
+            .and_then(|item| item.post.as_mut());
+        if let Some(operation) = operation {
+            let responses = &mut operation.responses.responses;
+            responses.insert(status.to_owned(), RefOr::T(problem_response(description)));
+        }
+    }
+    described
 }
 
 /// Name and password of an account.

@@ -380,8 +380,7 @@ fn set_up_page(site: &Site, secret: &str, user_name: &str, problem: Option<SetUp
 
 /// Where somebody goes who has to sign in before changing the password.
 fn sign_in_first(site: &Site) -> String {
-    let back: String = form_urlencoded::byte_serialize(PASSWORD_PATH.as_bytes()).collect();
-    format!("{}?return_to={back}", site.sign_in_path())
+    site.sign_in_url(PASSWORD_PATH)
 }
 
 /// A refusal as a page: status and headers of the problem, the words of the page.

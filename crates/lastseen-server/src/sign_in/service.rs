@@ -412,7 +412,7 @@ impl Named {
 }
 
 /// Runs `work` to its end, also where the one that waits for it goes away.
-pub(super) async fn to_the_end<Answer, Refusal>(
+pub(crate) async fn to_the_end<Answer, Refusal>(
     work: impl Future<Output = Result<Answer, Refusal>> + Send + 'static,
 ) -> Result<Answer, Refusal>
 where

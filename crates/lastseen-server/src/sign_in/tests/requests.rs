@@ -611,10 +611,10 @@ async fn the_set_up_link_is_a_page_with_a_form_that_works_once() {
 fn the_description_names_both_requests() {
     let description = serde_json::to_value(api::openapi()).unwrap();
     for path in ["/api/v1/sign-in", "/api/v1/password"] {
-        assert!(
-            description["paths"][path]["post"].is_object(),
-            "{description}"
-        );
+        let responses = &description["paths"][path]["post"]["responses"];
+        for status in ["401", "429"] {
+            assert!(responses[status].is_object(), "{description}");
+        }
     }
     assert_eq!(
         description["components"]["schemas"]["SignInRequest"]["additionalProperties"],
