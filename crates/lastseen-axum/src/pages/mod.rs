@@ -106,12 +106,12 @@ async fn list(
     RawQuery(query): RawQuery,
     caller: Caller,
 ) -> Response {
+    let query = Query::read(query.as_deref().unwrap_or_default());
     let current = match caller {
         Ok(Some(current)) => current,
-        Ok(None) => return lead_to(&site.sign_in_url()),
+        Ok(None) => return lead_to(&site.sign_in_url(&list_url(&site, query.window, None))),
         Err(problem) => return refusal(&site, None, problem),
     };
-    let query = Query::read(query.as_deref().unwrap_or_default());
     match read(&current).await {
         Ok(list) => {
             let said = query.done.map(|done| done.sentence()).unwrap_or_default();

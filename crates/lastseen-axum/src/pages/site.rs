@@ -83,18 +83,14 @@ impl Site {
         &self.sign_in_path
     }
 
-    /// The sign-in page for a visitor who is to come back to the sessions page.
-    pub fn sign_in_url(&self) -> String {
-        format!(
-            "{}?return_to={}",
-            self.sign_in_path,
-            in_query(&self.sessions_path)
-        )
+    /// The sign-in page for a visitor who is to come back to `path`, a path of this service.
+    pub fn sign_in_url(&self, path: &str) -> String {
+        format!("{}?return_to={}", self.sign_in_path, in_query(path))
     }
 
-    /// The same for a visitor whose session has just ended.
+    /// The same for a visitor whose session has just ended: back to the sessions page.
     pub fn ended_url(&self) -> String {
-        format!("{}&ended=1", self.sign_in_url())
+        format!("{}&ended=1", self.sign_in_url(&self.sessions_path))
     }
 
     /// The style sheet of all pages.
@@ -248,7 +244,14 @@ mod tests {
     #[test]
     fn a_page_under_another_path_names_only_addresses_under_that_path() {
         let site = Site::new("/account/sessions", "/login").product_name("Example");
-        assert_eq!(site.sign_in_url(), "/login?return_to=%2Faccount%2Fsessions");
+        assert_eq!(
+            site.sign_in_url("/account?a=b"),
+            "/login?return_to=%2Faccount%3Fa%3Db"
+        );
+        assert_eq!(
+            site.ended_url(),
+            "/login?return_to=%2Faccount%2Fsessions&ended=1"
+        );
         assert_eq!(site.terminate_path(), "/account/sessions/terminate");
         assert!(
             site.style_url()

@@ -284,6 +284,17 @@ async fn a_visitor_without_a_session_is_led_to_sign_in_and_back() {
         .send(Request::get(PAGE).body(Body::empty()).unwrap())
         .await;
     assert_eq!(answer.location(), "/login?return_to=%2Faccount%2Fsessions");
+    let answer = world
+        .send(
+            Request::get("/account/sessions?shown=100&done=all")
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await;
+    assert_eq!(
+        answer.location(),
+        "/login?return_to=%2Faccount%2Fsessions%3Fshown%3D100"
+    );
     assert_eq!(answer.headers["cache-control"], "no-store");
 }
 
