@@ -15,6 +15,7 @@ use crate::caller::{Credential, client_description, peer_address};
 use crate::client_ip::{TrustedProxies, client_ip};
 use crate::clock::SystemClock;
 use crate::cookie::{Carried, Keep, SessionCookie};
+use crate::cookie_domain::CookieDomain;
 use crate::entropy::SystemEntropy;
 use crate::origin::{self, ForeignOrigin};
 use crate::problem::Problem;
@@ -99,6 +100,12 @@ impl SessionsContext {
         self.with(|shared| shared.trusted_proxies = trusted_proxies)
     }
 
+    /// The same, with a cookie that all hosts of a domain share: see [`crate::cookie_domain`] for what that weakens.
+    #[must_use]
+    pub fn with_cookie_domain(self, domain: &CookieDomain) -> Self {
+        self.with(|shared| shared.cookie = SessionCookie::shared_in(domain))
+    }
+
     /// The same, by another clock.
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
@@ -149,6 +156,12 @@ impl SessionsContext {
             headers,
             &self.shared.trusted_proxies,
         )
+    }
+
+    /// Whether a request comes from a trusted proxy, whose word counts on what the visitor asked for.
+    #[must_use]
+    pub fn is_from_trusted_proxy(&self, extensions: &Extensions) -> bool {
+        peer_address(extensions).is_some_and(|peer| self.shared.trusted_proxies.contains(peer))
     }
 
     /// What a request says of the visit: from where, and by what.

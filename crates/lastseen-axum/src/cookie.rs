@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 use lastseen::SessionToken;
 
+use crate::cookie_domain::CookieDomain;
 use crate::public_url::PublicUrl;
 
 /// The longest life of a cookie in browsers (RFC 6265bis, 5.5): 400 days.
@@ -19,7 +20,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// no browser, and carries no sign-in.
 const MOST_PAIRS: usize = 512;
 
-/// The session cookie of one service: its name and attributes, which follow from the public URL.
+/// The session cookie of one service: its name and attributes, which follow from the public URL and from who shares it.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, header::COOKIE};
@@ -87,6 +88,15 @@ impl SessionCookie {
         }
     }
 
+    /// The cookie that all hosts of a domain share: `__Secure-lastseen`.
+    #[must_use]
+    pub fn shared_in(domain: &CookieDomain) -> Self {
+        Self {
+            name: "__Secure-lastseen",
+            attributes: format!("; Domain={domain}; Path=/; HttpOnly; SameSite=Lax; Secure").into(),
+        }
+    }
+
     /// The cookie's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -134,7 +144,7 @@ impl SessionCookie {
         header_value(&text)
     }
 
-    /// The `Set-Cookie` that makes a browser forget the token: same name, path and attributes.
+    /// The `Set-Cookie` that makes a browser forget the token: same name, domain, path and attributes.
     #[must_use]
     pub fn clear(&self) -> HeaderValue {
         let Self { name, attributes } = self;
@@ -187,6 +197,11 @@ mod tests {
 
     fn over_http() -> SessionCookie {
         SessionCookie::of(&PublicUrl::parse("http://127.0.0.1:8080").unwrap())
+    }
+
+    fn shared() -> SessionCookie {
+        let url = PublicUrl::parse("https://account.example.org").unwrap();
+        SessionCookie::shared_in(&CookieDomain::around(&url, "example.org").unwrap())
     }
 
     fn headers(lines: &[&[u8]]) -> HeaderMap {
@@ -249,6 +264,39 @@ mod tests {
         assert_eq!(
             over_http().clear(),
             "lastseen=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly; SameSite=Lax"
+        );
+    }
+
+    #[test]
+    fn a_shared_cookie_names_its_domain_when_it_is_set_and_when_it_is_cleared() {
+        let token = SessionToken::generate([1; 16], &Fixed);
+        let text = token.reveal();
+        assert_eq!(
+            shared().set(&token, Keep::WhileBrowserRuns),
+            format!(
+                "__Secure-lastseen={text}; Domain=example.org; Path=/; HttpOnly; SameSite=Lax; Secure"
+            )
+            .as_str()
+        );
+        assert_eq!(
+            shared().clear(),
+            "__Secure-lastseen=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Domain=example.org; Path=/; HttpOnly; SameSite=Lax; Secure"
+        );
+    }
+
+    #[test]
+    fn a_shared_cookie_is_known_by_its_own_name_and_two_of_it_are_no_sign_in() {
+        assert_eq!(
+            shared().find(&headers(&[b"__Host-lastseen=x; lastseen=y"])),
+            Carried::Nothing
+        );
+        assert_eq!(
+            shared().find(&headers(&[b"__Secure-lastseen=x"])),
+            Carried::One(b"x")
+        );
+        assert_eq!(
+            shared().find(&headers(&[b"__Secure-lastseen=x; __Secure-lastseen=y"])),
+            Carried::Unclear
         );
     }
 

@@ -13,6 +13,7 @@
 //! | [`context`] | [`SessionsContext`], what a service knows; [`CurrentSession`], who is asking |
 //! | [`caller`] | which credential of a request counts, what it says of its client |
 //! | [`cookie`] | the only place that reads, sets and clears the session cookie |
+//! | [`cookie_domain`] | the domain whose hosts share that cookie |
 //! | [`origin`] | whether a request comes from our own pages |
 //! | [`client_ip`] | the only place that decides whose address it is |
 //! | [`public_url`] | the address under which browsers reach the service |
@@ -32,6 +33,7 @@ pub mod client_ip;
 pub mod clock;
 pub mod context;
 pub mod cookie;
+pub mod cookie_domain;
 pub mod entropy;
 pub mod extract;
 pub mod layer;
@@ -47,6 +49,7 @@ pub use client_ip::TrustedProxies;
 pub use clock::SystemClock;
 pub use context::{CurrentSession, SessionsContext};
 pub use cookie::{Carried, Keep, SessionCookie};
+pub use cookie_domain::{CookieDomain, CookieDomainError};
 pub use entropy::SystemEntropy;
 pub use extract::{ApiForm, ApiJson, IgnoredBody};
 pub use layer::SessionsLayer;

@@ -87,6 +87,11 @@ impl PublicUrl {
         }
     }
 
+    /// The host, where it is a name and no address.
+    pub(crate) fn host_name(&self) -> Option<&str> {
+        self.url.domain()
+    }
+
     /// The absolute address of a path of this server. `path` begins with a slash.
     #[must_use]
     pub fn address_of(&self, path: &str) -> String {

@@ -24,6 +24,9 @@ const DOCUMENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 
      form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types lastseen";
 
+/// The directive of [`DOCUMENT_POLICY`] that says where forms may lead.
+const FORMS_STAY_HERE: &str = "form-action 'self'";
+
 /// For everything else, which is never shown as a page: nothing at all.
 const OTHER_POLICY: &str = "default-src 'none'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'";
 
@@ -90,6 +93,27 @@ impl SecurityHeaders {
         Self {
             shared: Arc::new(Shared { document, other }),
         }
+    }
+
+    /// The policy for a page whose form may lead on to other origins, written `https://host:port`.
+    ///
+    /// Browsers hold a redirect that answers a form to the policy of the form's page. The page sets this as its own
+    /// `Content-Security-Policy`, and everything else in it stays as it is for all pages. `None` where an origin cannot
+    /// stand in a header.
+    #[must_use]
+    pub fn with_forms_leading_to<'a>(
+        origins: impl IntoIterator<Item = &'a str>,
+    ) -> Option<HeaderValue> {
+        let mut forms = String::from(FORMS_STAY_HERE);
+        for origin in origins {
+            // A separator would begin a source or a directive of its own.
+            if origin.contains([';', ',', ' ']) {
+                return None;
+            }
+            forms.push(' ');
+            forms.push_str(origin);
+        }
+        HeaderValue::try_from(DOCUMENT_POLICY.replace(FORMS_STAY_HERE, &forms)).ok()
     }
 
     /// Adds the headers to those of a response, which keeps its own where both have one.
@@ -232,6 +256,35 @@ mod tests {
                 policy.split("; ").any(|part| part == directive),
                 "{directive}"
             );
+        }
+    }
+
+    #[test]
+    fn a_page_whose_form_leads_elsewhere_names_those_origins_and_changes_nothing_else() {
+        let origins = ["https://wiki.example.org", "https://files.example.org:8443"];
+        let policy = SecurityHeaders::with_forms_leading_to(origins).unwrap();
+        let policy = policy.to_str().unwrap();
+        let own = applied("https://account.example", &[(CONTENT_TYPE, "text/html")]);
+        let own = own[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let differing: Vec<(&str, &str)> = policy
+            .split("; ")
+            .zip(own.split("; "))
+            .filter(|(one, other)| one != other)
+            .collect();
+        assert_eq!(
+            differing,
+            [(
+                "form-action 'self' https://wiki.example.org https://files.example.org:8443",
+                "form-action 'self'"
+            )]
+        );
+        for origin in [
+            "https://a b",
+            "https://a; script-src *",
+            "https://a,b",
+            "https://a\n",
+        ] {
+            assert!(SecurityHeaders::with_forms_leading_to([origin]).is_none());
         }
     }
 
