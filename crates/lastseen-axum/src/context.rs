@@ -1,14 +1,15 @@
 //! What one service knows: its sessions, its address, its cookie, whom it believes, what time it is.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method};
 use lastseen::{
-    Clock, Entropy, Session, SessionToken, Sessions, Timestamp, Unavailable, Verdict, Visit,
+    Clock, Entropy, Session, SessionId, SessionToken, Sessions, Timestamp, Unavailable, Verdict,
+    Visit,
 };
 
 use crate::caller::{Credential, client_description, peer_address};
@@ -230,12 +231,17 @@ impl SessionsContext {
         let now = self.now();
         let visit = self.visit(headers, extensions);
         match self.sessions().validate(token, &visit, now).await? {
-            Verdict::Active(session) => Ok(Some(CurrentSession {
-                session,
-                now,
-                owns_cookie,
-                context: self.clone(),
-            })),
+            Verdict::Active(session) => {
+                if let Some(seen) = extensions.get::<SeenSession>() {
+                    seen.note(session.id);
+                }
+                Ok(Some(CurrentSession {
+                    session,
+                    now,
+                    owns_cookie,
+                    context: self.clone(),
+                }))
+            }
             Verdict::Refused(_) => Ok(None),
         }
     }
@@ -256,6 +262,26 @@ impl<S: Sync> FromRequestParts<S> for SessionsContext {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         in_extensions(parts).cloned()
+    }
+}
+
+/// A place for the id of the session that a request is made under, for whoever logs requests.
+///
+/// A layer further out puts one into the request's extensions, keeps a clone, and reads it when the answer is there. Only
+/// a session that was accepted is noted.
+#[derive(Clone, Debug, Default)]
+pub struct SeenSession(Arc<OnceLock<SessionId>>);
+
+impl SeenSession {
+    /// The session, where a handler asked for it and it was accepted.
+    #[must_use]
+    pub fn id(&self) -> Option<SessionId> {
+        self.0.get().copied()
+    }
+
+    fn note(&self, id: SessionId) {
+        // A request may ask more than once; its session stays the same.
+        _ = self.0.set(id);
     }
 }
 

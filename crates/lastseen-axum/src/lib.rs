@@ -47,7 +47,7 @@ pub mod view;
 pub use caller::Credential;
 pub use client_ip::TrustedProxies;
 pub use clock::SystemClock;
-pub use context::{CurrentSession, SessionsContext};
+pub use context::{CurrentSession, SeenSession, SessionsContext};
 pub use cookie::{Carried, Keep, SessionCookie};
 pub use cookie_domain::{CookieDomain, CookieDomainError};
 pub use entropy::SystemEntropy;

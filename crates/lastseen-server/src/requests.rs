@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use axum::extract::MatchedPath;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use lastseen::Entropy;
-use lastseen_axum::Code;
+use lastseen_axum::{Code, SeenSession};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -78,11 +78,14 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        let session = SeenSession::default();
+        request.extensions_mut().insert(session.clone());
         let noted = Noted {
             begun: Instant::now(),
             method: request.method().clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
+            session,
             shared: Arc::clone(&self.shared),
         };
         RequestsFuture {
@@ -96,6 +99,7 @@ struct Noted {
     begun: Instant,
     method: Method,
     route: Option<MatchedPath>,
+    session: SeenSession,
     shared: Arc<Shared>,
 }
 
@@ -142,10 +146,7 @@ impl Noted {
             route,
             status,
             code = response.extensions().get::<Code>().map(|code| code.as_str()),
-            session = response
-                .extensions()
-                .get::<lastseen::SessionId>()
-                .map(tracing::field::display),
+            session = self.session.id().map(tracing::field::display),
             microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
             "request"
         );

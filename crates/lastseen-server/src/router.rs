@@ -44,6 +44,8 @@ pub(crate) fn router(
         // Becoming a caller: /api/v1/sign-in, /api/v1/password.
         .merge(sign_in::api::router(services.sign_in.clone()))
         .route("/api/v1/openapi.json", get(move || async move { description }))
+        // The pages around them: /sign-in, /sign-out, /password, /set-up/….
+        .merge(sign_in::forms::router(services.sign_in.clone(), pages::site()))
         // The sessions page: /sessions, /sessions/terminate, /sessions/assets/….
         .merge(sessions_page::router(pages::site()))
         .route("/", get(|| async { Redirect::to("/sessions") }))

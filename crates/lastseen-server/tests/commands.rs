@@ -12,9 +12,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use support::{
-    PASSWORD, Server, add_account, assert_fails, run, run_with_input, stderr, stdout,
-};
+use support::{PASSWORD, Server, add_account, assert_fails, run, run_with_input, stderr, stdout};
 
 /// A server with one account.
 fn server(directory: &Path) -> Server {
@@ -23,15 +21,24 @@ fn server(directory: &Path) -> Server {
 }
 
 fn id_of(server: &Server, token: &str) -> String {
-    server.session(token).json()["id"].as_str().unwrap().to_owned()
+    server.session(token).json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
 fn a_session_ended_by_command_is_refused_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let server = server(directory.path());
-    let (one, other) = (server.sign_in("ada", PASSWORD), server.sign_in("ada", PASSWORD));
-    let output = run(directory.path(), &["sessions", "terminate", &id_of(&server, &one)]);
+    let (one, other) = (
+        server.sign_in("ada", PASSWORD),
+        server.sign_in("ada", PASSWORD),
+    );
+    let output = run(
+        directory.path(),
+        &["sessions", "terminate", &id_of(&server, &one)],
+    );
     assert_eq!(stdout(&output), "1 session terminated\n");
     assert_eq!(server.session(&one).status, 401);
     assert_eq!(server.session(&other).status, 200);
@@ -42,13 +49,21 @@ fn every_session_of_an_account_or_of_all_ends_by_command() {
     let directory = tempfile::tempdir().unwrap();
     let server = server(directory.path());
     add_account(directory.path(), "grace");
-    let (ada, grace) = (server.sign_in("ada", PASSWORD), server.sign_in("grace", PASSWORD));
-    let output =
-        run(directory.path(), &["sessions", "terminate", "--account", "ada", "--yes"]);
+    let (ada, grace) = (
+        server.sign_in("ada", PASSWORD),
+        server.sign_in("grace", PASSWORD),
+    );
+    let output = run(
+        directory.path(),
+        &["sessions", "terminate", "--account", "ada", "--yes"],
+    );
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(server.session(&ada).status, 401);
     assert_eq!(server.session(&grace).status, 200);
-    let output = run(directory.path(), &["sessions", "terminate", "--all", "--yes"]);
+    let output = run(
+        directory.path(),
+        &["sessions", "terminate", "--all", "--yes"],
+    );
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(server.session(&grace).status, 401);
 }
@@ -58,9 +73,10 @@ fn where_nobody_can_be_asked_account_and_all_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let server = server(directory.path());
     let token = server.sign_in("ada", PASSWORD);
-    for arguments in
-        [&["sessions", "terminate", "--account", "ada"][..], &["sessions", "terminate", "--all"]]
-    {
+    for arguments in [
+        &["sessions", "terminate", "--account", "ada"][..],
+        &["sessions", "terminate", "--all"],
+    ] {
         let line = assert_fails(&run(directory.path(), arguments), 1);
         assert!(line.contains("--yes"), "{line}");
     }
@@ -74,7 +90,10 @@ fn ids_end_all_or_none() {
     let token = server.sign_in("ada", PASSWORD);
     let id = id_of(&server, &token);
     for unknown in ["00000000000000000000000000", "nonsense", "\u{1b}[31m"] {
-        let line = assert_fails(&run(directory.path(), &["sessions", "terminate", &id, unknown]), 1);
+        let line = assert_fails(
+            &run(directory.path(), &["sessions", "terminate", &id, unknown]),
+            1,
+        );
         assert!(!line.contains('\u{1b}'), "{line}");
     }
     assert_eq!(server.session(&token).status, 200);
@@ -86,13 +105,24 @@ fn disabling_an_account_ends_its_sessions_and_enabling_it_brings_none_back() {
     let server = server(directory.path());
     let token = server.sign_in("ada", PASSWORD);
     let output = run(directory.path(), &["account", "disable", "ada"]);
-    assert_eq!(stdout(&output), "account ada disabled; 1 session terminated\n");
+    assert_eq!(
+        stdout(&output),
+        "account ada disabled; 1 session terminated\n"
+    );
     assert_eq!(server.session(&token).status, 401);
     assert!(stdout(&run(directory.path(), &["account", "list"])).contains("disabled"));
-    assert!(run(directory.path(), &["account", "enable", "ada"]).status.success());
+    assert!(
+        run(directory.path(), &["account", "enable", "ada"])
+            .status
+            .success()
+    );
     assert_eq!(server.session(&token).status, 401);
     let token = server.sign_in("ada", PASSWORD);
-    assert!(run(directory.path(), &["account", "remove", "ada"]).status.success());
+    assert!(
+        run(directory.path(), &["account", "remove", "ada"])
+            .status
+            .success()
+    );
     assert_eq!(server.session(&token).status, 401);
     assert!(!stdout(&run(directory.path(), &["account", "list"])).contains("ada"));
 }
@@ -124,7 +154,11 @@ fn what_cannot_be_done_is_one_line_and_status_1() {
     let directory = tempfile::tempdir().unwrap();
     add_account(directory.path(), "ada");
     let add = |name: &str, password: &[u8]| {
-        run_with_input(directory.path(), &["account", "add", name, "--password-stdin"], password)
+        run_with_input(
+            directory.path(),
+            &["account", "add", name, "--password-stdin"],
+            password,
+        )
     };
     assert_fails(&add("ada", PASSWORD.as_bytes()), 1);
     assert_fails(&add("grace", b"short"), 1);
@@ -134,7 +168,13 @@ fn what_cannot_be_done_is_one_line_and_status_1() {
     assert_fails(&add(&"a".repeat(129), PASSWORD.as_bytes()), 1);
     assert_fails(&run(directory.path(), &["account", "add", "grace"]), 1);
     assert_fails(&run(directory.path(), &["account", "disable", "nobody"]), 1);
-    assert_fails(&run(directory.path(), &["sessions", "list", "--account", "nobody"]), 1);
+    assert_fails(
+        &run(
+            directory.path(),
+            &["sessions", "list", "--account", "nobody"],
+        ),
+        1,
+    );
 }
 
 #[test]
@@ -155,12 +195,18 @@ fn sessions_are_listed_as_json_in_the_form_of_the_http_interface_and_as_a_table(
     }
     assert_eq!(of_command, of_http);
     assert_eq!(listed(&["--account", "ada"]).as_array().unwrap().len(), 1);
-    assert_eq!(listed(&["--ip", "127.0.0.0/8"]).as_array().unwrap().len(), 1);
+    assert_eq!(
+        listed(&["--ip", "127.0.0.0/8"]).as_array().unwrap().len(),
+        1
+    );
     assert_eq!(listed(&["--ip", "127.0.0.1"]).as_array().unwrap().len(), 1);
     assert_eq!(listed(&["--ip", "10.0.0.0/8"]), serde_json::json!([]));
     let table = stdout(&run(directory.path(), &["sessions", "list"]));
     assert!(table.starts_with("ID"), "{table}");
-    assert!(table.contains("ada") && table.contains("127.0.0.1"), "{table}");
+    assert!(
+        table.contains("ada") && table.contains("127.0.0.1"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -210,7 +256,10 @@ fn a_frozen_server_makes_a_command_fail_and_does_not_carry_it_out_later() {
     let took = begun.elapsed();
     server.signal("CONT");
     let line = assert_fails(&output, 1);
-    assert!(line.contains("has not answered") && line.contains("nothing was done"), "{line}");
+    assert!(
+        line.contains("has not answered") && line.contains("nothing was done"),
+        "{line}"
+    );
     assert!(took < Duration::from_secs(12), "{took:?}");
     // A command that comes later is heard later: once it is answered, the earlier one has been dealt with.
     assert!(run(directory.path(), &["account", "list"]).status.success());
@@ -225,7 +274,10 @@ fn a_backup_is_made_while_the_server_runs_and_opens() {
     let output = run(directory.path(), &["backup", "copy.db"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_fails(&run(directory.path(), &["backup", "copy.db"]), 1);
-    let mode = std::fs::metadata(directory.path().join("copy.db")).unwrap().permissions().mode();
+    let mode = std::fs::metadata(directory.path().join("copy.db"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o077, 0, "others must not read it");
     let copy = Server::start(directory.path(), &["--database", "sqlite:copy.db"]);
     assert_eq!(copy.session(&token).status, 200);
@@ -238,7 +290,12 @@ fn a_file_that_is_no_database_and_a_directory_that_is_not_there_are_one_clear_li
     std::fs::write(directory.path().join("lastseen.db"), "no database").unwrap();
     let line = assert_fails(&run(directory.path(), &["account", "list"]), 1);
     assert!(line.contains("is not a database"), "{line}");
-    let arguments = ["account", "list", "--database", "sqlite:nowhere/lastseen.db"];
+    let arguments = [
+        "account",
+        "list",
+        "--database",
+        "sqlite:nowhere/lastseen.db",
+    ];
     let line = assert_fails(&run(directory.path(), &arguments), 1);
     assert!(line.contains("does not exist"), "{line}");
 }

@@ -19,7 +19,9 @@ fn crowd(server: &Server, number: usize) -> Vec<std::net::TcpStream> {
         .map(|place| {
             let mut stream = server.connect();
             if place % 2 == 0 {
-                stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").unwrap();
+                stream
+                    .write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ")
+                    .unwrap();
             }
             stream
         })
@@ -35,7 +37,11 @@ fn a_thousand_idle_or_slow_connections_do_not_stop_the_others() {
     for _ in 0..20 {
         assert_eq!(server.get("/readyz").status, 200);
     }
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -47,7 +53,11 @@ fn where_there_is_no_room_the_connection_that_was_idle_for_longest_makes_it() {
     for _ in 0..20 {
         assert_eq!(server.get("/readyz").status, 200);
     }
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -55,11 +65,17 @@ fn a_head_that_cannot_be_read_is_a_problem_document_with_the_headers_of_every_an
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &[]);
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(150));
-    let large = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(20_000));
+    let large = format!(
+        "GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+        "a".repeat(20_000)
+    );
     for (head, status) in [
         ("nonsense\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nhost: x\r\nno colon\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", 400),
+        (
+            "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+            400,
+        ),
         (many.as_str(), 431),
         (large.as_str(), 431),
     ] {
@@ -75,7 +91,11 @@ fn a_head_that_cannot_be_read_is_a_problem_document_with_the_headers_of_every_an
             "referrer-policy: ",
             "cache-control: no-store",
         ] {
-            assert!(answer.head.contains(header), "{head}: {header} is not in {}", answer.head);
+            assert!(
+                answer.head.contains(header),
+                "{head}: {header} is not in {}",
+                answer.head
+            );
         }
     }
 }

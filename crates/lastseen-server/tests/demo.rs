@@ -25,23 +25,40 @@ fn the_demo_shows_sessions_of_every_kind_and_leaves_nothing_behind() {
     assert!(sessions.len() > 12, "{}", sessions.len());
 
     let names = |of: &str| -> HashSet<String> {
-        let named = sessions.iter().filter_map(|session| session[of]["name"].as_str());
+        let named = sessions
+            .iter()
+            .filter_map(|session| session[of]["name"].as_str());
         named.map(str::to_owned).collect()
     };
     let systems = names("operating_system");
-    for system in ["Windows", "macOS", "Linux", "Android", "iOS", "iPadOS", "ChromeOS"] {
+    for system in [
+        "Windows", "macOS", "Linux", "Android", "iOS", "iPadOS", "ChromeOS",
+    ] {
         assert!(systems.contains(system), "{system} is not in {systems:?}");
     }
     let browsers = names("browser");
-    for browser in ["Chrome", "Firefox", "Safari", "Edge", "Opera", "Samsung Internet", "curl"] {
-        assert!(browsers.contains(browser), "{browser} is not in {browsers:?}");
+    for browser in [
+        "Chrome",
+        "Firefox",
+        "Safari",
+        "Edge",
+        "Opera",
+        "Samsung Internet",
+        "curl",
+    ] {
+        assert!(
+            browsers.contains(browser),
+            "{browser} is not in {browsers:?}"
+        );
     }
     let any = |wanted: &dyn Fn(&serde_json::Value) -> bool| sessions.iter().any(wanted);
     assert!(any(&|session| session["user_agent"] == "Unknown device"));
     assert!(any(&|session| session["current"] == true));
     assert!(any(&|session| session["status"] == "expired"));
     let left = |session: &serde_json::Value| session["time_left_seconds"].as_u64().unwrap();
-    assert!(any(&|session| session["status"] == "active" && left(session) < 15 * 60));
+    assert!(any(
+        &|session| session["status"] == "active" && left(session) < 15 * 60
+    ));
 
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 1);
     assert_eq!(server.stop().0.code(), Some(0));

@@ -15,7 +15,9 @@ fn an_empty_directory_is_all_it_needs_and_the_second_line_is_the_set_up_link() {
     let server = Server::start(directory.path(), &[]);
     let line = server.line();
     let link = line.strip_prefix("set-up: ").unwrap();
-    let path = link.strip_prefix(&format!("http://{}", server.address)).unwrap();
+    let path = link
+        .strip_prefix(&format!("http://{}", server.address))
+        .unwrap();
     assert_eq!(server.get(path).status, 200);
     assert_eq!(server.get("/livez").body, "ok");
     assert_eq!(server.get("/readyz").body, "ok");
@@ -27,8 +29,15 @@ fn an_empty_directory_is_all_it_needs_and_the_second_line_is_the_set_up_link() {
 #[test]
 fn the_set_up_link_is_under_the_public_url() {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path(), &["--public-url", "https://sessions.example"]);
-    assert!(server.line().starts_with("set-up: https://sessions.example/"));
+    let server = Server::start(
+        directory.path(),
+        &["--public-url", "https://sessions.example"],
+    );
+    assert!(
+        server
+            .line()
+            .starts_with("set-up: https://sessions.example/")
+    );
 }
 
 #[test]
@@ -54,7 +63,11 @@ fn the_start_page_leads_to_the_sessions() {
     let server = Server::start(directory.path(), &[]);
     let answer = server.get("/");
     assert_eq!(answer.status, 303);
-    assert!(answer.head.contains("\r\nlocation: /sessions\r\n"), "{}", answer.head);
+    assert!(
+        answer.head.contains("\r\nlocation: /sessions\r\n"),
+        "{}",
+        answer.head
+    );
 }
 
 #[test]
@@ -64,10 +77,15 @@ fn a_second_server_on_the_same_file_is_refused_with_a_clear_line() {
     let link = directory.path().join("link.db");
     std::os::unix::fs::symlink(directory.path().join("lastseen.db"), &link).unwrap();
     let database = format!("sqlite:{}", link.display());
-    let output =
-        run(directory.path(), &["serve", "--listen", "127.0.0.1:0", "--database", &database]);
+    let output = run(
+        directory.path(),
+        &["serve", "--listen", "127.0.0.1:0", "--database", &database],
+    );
     let line = assert_fails(&output, 1);
-    assert!(line.contains("in use by another lastseen process"), "{line}");
+    assert!(
+        line.contains("in use by another lastseen process"),
+        "{line}"
+    );
     assert_eq!(server.get("/livez").status, 200);
 }
 
@@ -76,10 +94,15 @@ fn a_port_that_is_taken_is_one_clear_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let directory = tempfile::tempdir().unwrap();
-    let output =
-        run(directory.path(), &["serve", "--log-level", "error", "--listen", &address]);
+    let output = run(
+        directory.path(),
+        &["serve", "--log-level", "error", "--listen", &address],
+    );
     let line = assert_fails(&output, 1);
-    assert!(line.contains("address already in use") && line.contains(&address), "{line}");
+    assert!(
+        line.contains("address already in use") && line.contains(&address),
+        "{line}"
+    );
 }
 
 #[test]
@@ -95,9 +118,13 @@ fn sigterm_lets_a_request_under_way_finish_and_leaves_a_connection_that_hangs() 
         body.len()
     );
     let mut under_way = server.connect();
-    under_way.write_all(format!("{head}{first}").as_bytes()).unwrap();
+    under_way
+        .write_all(format!("{head}{first}").as_bytes())
+        .unwrap();
     let mut hanging = server.connect();
-    hanging.write_all(format!("{head}{first}").as_bytes()).unwrap();
+    hanging
+        .write_all(format!("{head}{first}").as_bytes())
+        .unwrap();
     let mut idle = server.connect();
     // Whoever was answered on another connection knows that both heads have been read.
     assert_eq!(server.get("/livez").status, 200);
@@ -105,7 +132,10 @@ fn sigterm_lets_a_request_under_way_finish_and_leaves_a_connection_that_hangs() 
     let stopping = std::thread::spawn(move || server.stop());
     // An idle connection is closed at once, which shows that the server has begun to stop.
     assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0);
-    assert!(std::net::TcpStream::connect(address).is_err(), "no new connections");
+    assert!(
+        std::net::TcpStream::connect(address).is_err(),
+        "no new connections"
+    );
     under_way.write_all(second.as_bytes()).unwrap();
     assert_eq!(Answer::read(under_way).status, 201);
 
@@ -141,19 +171,29 @@ fn sigint_stops_it_cleanly() {
 #[test]
 fn a_plain_public_url_is_warned_of_loudly() {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path(), &["--public-url", "http://sessions.example"]);
+    let server = Server::start(
+        directory.path(),
+        &["--public-url", "http://sessions.example"],
+    );
     assert_eq!(server.get("/livez").status, 200);
     server.signal("TERM");
     let mut server = server;
     server.wait();
-    assert!(server.log().contains("WILL CROSS THE NETWORK UNENCRYPTED"), "{}", server.log());
+    assert!(
+        server.log().contains("WILL CROSS THE NETWORK UNENCRYPTED"),
+        "{}",
+        server.log()
+    );
 }
 
 #[test]
 fn the_log_has_a_line_a_request_and_no_secret() {
     let directory = tempfile::tempdir().unwrap();
     add_account(directory.path(), "ada");
-    let mut server = Server::start(directory.path(), &["--log-format", "json", "--log-level", "trace"]);
+    let mut server = Server::start(
+        directory.path(),
+        &["--log-format", "json", "--log-level", "trace"],
+    );
     let token = server.sign_in("ada", PASSWORD);
     let answer = server.session(&token);
     server.get(&format!("/no/such/address?secret={token}"));
@@ -163,14 +203,24 @@ fn the_log_has_a_line_a_request_and_no_secret() {
     for secret in [&token, PASSWORD, "argon2"] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
-    let lines: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let requests: Vec<_> = lines.iter().filter(|line| line["message"] == "request").collect();
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let requests: Vec<_> = lines
+        .iter()
+        .filter(|line| line["message"] == "request")
+        .collect();
     assert_eq!(requests.len(), 3);
     assert_eq!(requests[1]["route"], "/api/v1/session");
     assert_eq!(requests[1]["status"], 200);
+    assert_eq!(requests[1]["session"], answer.json()["id"]);
     let id = requests[1]["id"].as_str().unwrap();
-    assert!(answer.head.contains(&format!("x-request-id: {id}")), "{}", answer.head);
+    assert!(
+        answer.head.contains(&format!("x-request-id: {id}")),
+        "{}",
+        answer.head
+    );
     assert_eq!(requests[2]["route"], "none");
 }
 
@@ -179,13 +229,21 @@ fn metrics_have_a_listener_of_their_own() {
     let directory = tempfile::tempdir().unwrap();
     add_account(directory.path(), "ada");
     // Which port is free is asked of the system; nobody else asks for it in this moment.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let mut server = Server::start(directory.path(), &["--metrics-listen", &free.to_string()]);
     let token = server.sign_in("ada", PASSWORD);
     assert_eq!(server.session(&token).status, 200);
     assert_eq!(server.session("lss_nothing").status, 401);
     let body = serde_json::json!({"username": "ada", "password": "wrong"}).to_string();
-    server.request("POST", "/api/v1/sign-in", &[("content-type", "application/json")], &body);
+    server.request(
+        "POST",
+        "/api/v1/sign-in",
+        &[("content-type", "application/json")],
+        &body,
+    );
     assert_eq!(server.get("/metrics").status, 404);
     let public = std::mem::replace(&mut server.address, free);
     let metrics = server.get("/metrics").body;

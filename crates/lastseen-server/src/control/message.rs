@@ -71,7 +71,7 @@ pub enum Request {
 
 /// A line of an answer. Any number of rows, then one of [`Response::Done`] and [`Response::Refused`].
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "response", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Response {
     /// An account.
     Account {

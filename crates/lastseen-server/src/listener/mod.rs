@@ -11,11 +11,15 @@ pub(crate) mod limits;
 mod phase;
 pub(crate) mod refusal;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -28,10 +32,11 @@ use lastseen_axum::SecurityHeaders;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service as _;
 
 use body::{LastingBody, TimelyBody};
-use phase::Phase;
+use phase::{Patience, Phase};
 use refusal::Refusals;
 use stream::PatientStream;
 
@@ -131,8 +136,14 @@ impl Connections {
         if let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() {
             return Some(permit);
         }
-        self.evict_idlest();
-        Arc::clone(&self.room).acquire_owned().await.ok()
+        loop {
+            self.evict_idlest();
+            let acquired = Arc::clone(&self.room).acquire_owned();
+            // Where all are busy there is nobody to ask; one of them may be idle when looked at again.
+            if let Ok(acquired) = tokio::time::timeout(limits::ACCEPT_REST, acquired).await {
+                return acquired.ok();
+            }
+        }
     }
 
     fn evict_idlest(&self) {
@@ -165,7 +176,8 @@ async fn accept(socket: &TcpListener, connections: &Arc<Connections>) {
             return;
         };
         number += 1;
-        let connection = serve_connection(number, stream, peer, Arc::clone(connections));
+        let registered = Registered::new(number, connections);
+        let connection = serve_connection(registered, stream, peer);
         tokio::spawn(async move {
             connection.await;
             drop(permit);
@@ -182,24 +194,16 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(
-    number: u64,
-    stream: TcpStream,
-    peer: SocketAddr,
-    connections: Arc<Connections>,
-) {
+async fn serve_connection(registered: Registered, stream: TcpStream, peer: SocketAddr) {
+    let Registered {
+        phase, connections, ..
+    } = &registered;
     // Answers are written whole; waiting for more to fill a packet would only delay them.
     _ = stream.set_nodelay(true);
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let phase = Arc::new(Phase::waiting());
-    connections.all.lock().insert(number, Arc::clone(&phase));
-    let _registered = Registered {
-        number,
-        connections: Arc::clone(&connections),
-    };
 
     let router = connections.router.clone();
-    let service_phase = Arc::clone(&phase);
+    let service_phase = Arc::clone(phase);
     let service = service_fn(move |request: Request<Incoming>| {
         service_phase.serve();
         let phase = Arc::clone(&service_phase);
@@ -213,11 +217,7 @@ async fn serve_connection(
                 .map(|response| response.map(|body| LastingBody::new(body, phase)))
         }
     });
-    let stream = PatientStream::new(
-        stream,
-        Arc::clone(&phase),
-        Arc::clone(&connections.refusals),
-    );
+    let stream = PatientStream::new(stream, Arc::clone(phase), Arc::clone(&connections.refusals));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // The stream has its own patience, which tells an idle connection from a slow head.
@@ -228,10 +228,21 @@ async fn serve_connection(
     tokio::pin!(connection);
 
     let mut stages = connections.stages.clone();
+    let silence = sleep_until(Instant::now());
+    tokio::pin!(silence);
+    let mut overdue = None;
     loop {
         tokio::select! {
+            // The connection first: what it does changes for how long its peer may keep silent.
+            biased;
             // A connection that ends in an error ends like any other: the peer has gone, or was left.
             _ = connection.as_mut() => return,
+            deadline = silence_is_over(phase, silence.as_mut()) => {
+                // The stream is asked once more and says goodbye; where nobody asks it, there is nothing to say.
+                if overdue.replace(deadline) == Some(deadline) {
+                    return;
+                }
+            }
             () = phase.asked_to_leave() => {
                 if phase.waits() {
                     return;
@@ -247,6 +258,20 @@ async fn serve_connection(
     }
 }
 
+/// Waits until the peer has kept silent for longer than it may at this moment; answers with the deadline that passed.
+async fn silence_is_over(phase: &Phase, mut timer: Pin<&mut Sleep>) -> Instant {
+    std::future::poll_fn(|cx| match phase.patience() {
+        Patience::Endless => Poll::Pending,
+        Patience::Idle(deadline) | Patience::Head(deadline) => {
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            timer.as_mut().poll(cx).map(|()| deadline)
+        }
+    })
+    .await
+}
+
 async fn next_stage(stages: &mut watch::Receiver<Stage>) -> Stage {
     match stages.changed().await {
         Ok(()) => *stages.borrow_and_update(),
@@ -254,10 +279,23 @@ async fn next_stage(stages: &mut watch::Receiver<Stage>) -> Stage {
     }
 }
 
-/// A connection's place among all of them, given up when it ends.
+/// A connection's place among all of them, taken before anybody looks for room again, given up when it ends.
 struct Registered {
     number: u64,
+    phase: Arc<Phase>,
     connections: Arc<Connections>,
+}
+
+impl Registered {
+    fn new(number: u64, connections: &Arc<Connections>) -> Self {
+        let phase = Arc::new(Phase::waiting());
+        connections.all.lock().insert(number, Arc::clone(&phase));
+        Self {
+            number,
+            phase,
+            connections: Arc::clone(connections),
+        }
+    }
 }
 
 impl Drop for Registered {

@@ -17,8 +17,6 @@ pub(super) struct PatientStream {
     stream: TcpStream,
     phase: Arc<Phase>,
     refusals: Arc<Refusals>,
-    /// Wakes the task when the peer has kept silent for too long.
-    silence: Timer,
     /// Wakes the task when the peer has taken nothing for too long.
     stall: Timer,
 }
@@ -29,7 +27,6 @@ impl PatientStream {
             stream,
             phase,
             refusals,
-            silence: Timer::default(),
             stall: Timer::default(),
         }
     }
@@ -74,24 +71,18 @@ impl AsyncRead for PatientStream {
             }
             Poll::Pending => {}
         }
+        // The connection's task is woken at the deadline and comes by here.
         match this.phase.patience() {
-            Patience::Endless => {
-                this.silence.stop();
-                Poll::Pending
-            }
-            Patience::Idle(deadline) => {
-                ready!(this.silence.poll(deadline, cx));
-                // An end of input: the connection is closed without a word, as HTTP does with idle ones.
-                Poll::Ready(Ok(()))
-            }
-            Patience::Head(deadline) => {
-                ready!(this.silence.poll(deadline, cx));
+            // An end of input: the connection is closed without a word, as HTTP does with idle ones.
+            Patience::Idle(deadline) if Instant::now() >= deadline => Poll::Ready(Ok(())),
+            Patience::Head(deadline) if Instant::now() >= deadline => {
                 if !this.stall.runs() {
                     // One attempt: whoever is too slow for a head does not get to hold the connection any longer.
                     _ = this.stream.try_write(this.refusals.slow().as_bytes());
                 }
                 Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)))
             }
+            _ => Poll::Pending,
         }
     }
 }

@@ -20,7 +20,10 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A command of the program in `directory`, with nothing of this environment's settings.
 pub fn lastseen(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lastseen"));
-    command.current_dir(directory).args(arguments).stdin(Stdio::null());
+    command
+        .current_dir(directory)
+        .args(arguments)
+        .stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("LASTSEEN_") {
             command.env_remove(name);
@@ -37,7 +40,10 @@ pub fn run(directory: &Path, arguments: &[&str]) -> Output {
 /// Runs a command that reads `input`.
 pub fn run_with_input(directory: &Path, arguments: &[&str], input: &[u8]) -> Output {
     let mut command = lastseen(directory, arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
@@ -85,7 +91,11 @@ impl Server {
     /// Starts a server by this command.
     pub fn of(mut command: Command, directory: &Path) -> Self {
         let mut log = std::fs::OpenOptions::new();
-        let log = log.create(true).append(true).open(directory.join("log.txt")).unwrap();
+        let log = log
+            .create(true)
+            .append(true)
+            .open(directory.join("log.txt"))
+            .unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = std::sync::mpsc::channel();
@@ -100,8 +110,17 @@ impl Server {
             let log = std::fs::read_to_string(directory.join("log.txt")).unwrap();
             panic!("the server did not start: {log}");
         };
-        let address = first.strip_prefix("listening on http://").unwrap().parse().unwrap();
-        Self { child, address, lines, directory: directory.to_path_buf() }
+        let address = first
+            .strip_prefix("listening on http://")
+            .unwrap()
+            .parse()
+            .unwrap();
+        Self {
+            child,
+            address,
+            lines,
+            directory: directory.to_path_buf(),
+        }
     }
 
     /// The next line on stdout.
@@ -119,8 +138,9 @@ impl Server {
     }
 
     pub fn signal(&self, name: &str) {
-        let status =
-            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
         assert!(status.unwrap().success());
     }
 
@@ -155,8 +175,17 @@ impl Server {
     }
 
     /// Makes a request and reads the whole answer.
-    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
+            self.address
+        );
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -164,7 +193,9 @@ impl Server {
             head.push_str(&format!("content-length: {}\r\n", body.len()));
         }
         let mut stream = self.connect();
-        stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
+        stream
+            .write_all(format!("{head}\r\n{body}").as_bytes())
+            .unwrap();
         Answer::read(stream)
     }
 
@@ -175,15 +206,24 @@ impl Server {
     /// Signs in and answers with the token.
     pub fn sign_in(&self, name: &str, password: &str) -> String {
         let body = serde_json::json!({"username": name, "password": password}).to_string();
-        let answer =
-            self.request("POST", "/api/v1/sign-in", &[("content-type", "application/json")], &body);
+        let answer = self.request(
+            "POST",
+            "/api/v1/sign-in",
+            &[("content-type", "application/json")],
+            &body,
+        );
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.json()["token"].as_str().unwrap().to_owned()
     }
 
     /// The current session of a token; its status tells whether it is accepted.
     pub fn session(&self, token: &str) -> Answer {
-        self.request("GET", "/api/v1/session", &[("authorization", &format!("Bearer {token}"))], "")
+        self.request(
+            "GET",
+            "/api/v1/session",
+            &[("authorization", &format!("Bearer {token}"))],
+            "",
+        )
     }
 }
 
@@ -207,9 +247,15 @@ impl Answer {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no answer: {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head: head.to_lowercase(), body: body.to_owned() }
+        Self {
+            status,
+            head: head.to_lowercase(),
+            body: body.to_owned(),
+        }
     }
 
     pub fn json(&self) -> serde_json::Value {
