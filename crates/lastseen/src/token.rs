@@ -78,6 +78,16 @@ impl<Kind: SecretKind> Secret<Kind> {
         }
     }
 
+    /// The same secret for what is called `name`: for what gets its name when the hash is kept.
+    #[must_use]
+    pub fn renamed(self, name: [u8; NAME_BYTES]) -> Self {
+        Self {
+            name,
+            random: self.random,
+            kind: PhantomData,
+        }
+    }
+
     /// Reads a secret's text; `None` where it is not one of this kind, to the bit.
     pub fn parse(text: &[u8]) -> Option<Self> {
         if text.len() != TEXT_BYTES {
@@ -223,6 +233,15 @@ mod tests {
         assert!(SessionToken::parse(text.as_bytes()).is_none());
         let disguised = text.replace("lsu_", "lss_");
         assert!(SessionToken::parse(disguised.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn a_renamed_secret_has_the_hash_that_it_had() {
+        let token = SessionToken::generate([7; 16], &Fixed(9));
+        let hash = token.hash();
+        let renamed = SessionToken::parse(token.renamed([8; 16]).reveal().as_bytes()).unwrap();
+        assert_eq!(renamed.name(), [8; 16]);
+        assert_eq!(renamed.hash(), hash);
     }
 
     #[test]
