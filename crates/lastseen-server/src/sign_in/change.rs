@@ -79,7 +79,7 @@ impl Inner {
             .ok_or(ChangeRefused::NotSignedIn)?;
         let name = account.name.key();
         let counters = Counters {
-            pair: Counter::of_pair(&name, visitor.ip_address),
+            pair: Counter::of_session(session.id),
             name: Counter::of_name(&name),
             known_visitor: Some(Counter::of_known_visitor(session.id.as_bytes())),
         };

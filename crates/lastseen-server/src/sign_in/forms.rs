@@ -12,7 +12,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use lastseen::{EndedBy, TerminateError};
 use lastseen_axum::pages::{Html, Site, lead_to, page};
@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use super::api::sentence;
 use super::arrival::{Arrival, set_cookies};
 use super::change::ChangeRefused;
-use super::return_path::ReturnPath;
+use super::return_target::{ReturnTarget, ReturnTargets};
 use super::service::{Refused, SignIn};
 use super::set_up::SetUpRefused;
 use crate::accounts::Password;
@@ -37,7 +37,13 @@ use crate::pages::{
 const PASSWORD_PATH: &str = "/password";
 
 /// The pages of signing in. The layer of sessions belongs around them.
-pub fn router<S: Clone + Send + Sync + 'static>(sign_in: SignIn, site: Site) -> Router<S> {
+///
+/// Whoever signs in on one of them is led back to one of `targets`.
+pub fn router<S: Clone + Send + Sync + 'static>(
+    sign_in: SignIn,
+    site: Site,
+    targets: ReturnTargets,
+) -> Router<S> {
     Router::new()
         .route("/sign-in", get(show_sign_in).post(take_sign_in))
         .route("/sign-out", post(take_sign_out))
@@ -47,6 +53,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(sign_in: SignIn, site: Site) -> 
         .with_state(Forms {
             sign_in,
             site: Arc::new(site),
+            targets,
         })
 }
 
@@ -55,6 +62,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(sign_in: SignIn, site: Site) -> 
 struct Forms {
     sign_in: SignIn,
     site: Arc<Site>,
+    targets: ReturnTargets,
 }
 
 /// Who is asking, or why that cannot be said.
@@ -88,7 +96,7 @@ struct SetUpForm {
 async fn show_sign_in(State(forms): State<Forms>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let return_to = value_of(&query, "return_to")
-        .and_then(|path| ReturnPath::read(&path))
+        .and_then(|target| forms.targets.read(&target))
         .unwrap_or_default();
     let shown = SignInPage {
         return_to: return_to.as_str(),
@@ -97,7 +105,10 @@ async fn show_sign_in(State(forms): State<Forms>, RawQuery(query): RawQuery) -> 
         ended: value_of(&query, "ended").is_some(),
         problem: None,
     };
-    page(StatusCode::OK, shown.render(&forms.site))
+    leading_on(
+        page(StatusCode::OK, shown.render(&forms.site)),
+        &forms.targets,
+    )
 }
 
 /// `POST /sign-in`.
@@ -106,7 +117,7 @@ async fn take_sign_in(
     arrival: Arrival,
     form: Result<ApiForm<SignInForm>, Problem>,
 ) -> Response {
-    let refuse = |problem: Problem, reason, user_name: &str, remember, return_to: &ReturnPath| {
+    let refuse = |problem: Problem, reason, user_name: &str, remember, return_to: &ReturnTarget| {
         let return_to = return_to.as_str();
         let shown = SignInPage {
             return_to,
@@ -115,7 +126,10 @@ async fn take_sign_in(
             ended: false,
             problem: Some(reason),
         };
-        refused(problem, shown.render(&forms.site))
+        leading_on(
+            refused(problem, shown.render(&forms.site)),
+            &forms.targets,
+        )
     };
     let form = match form {
         Ok(ApiForm(form)) => form,
@@ -125,7 +139,7 @@ async fn take_sign_in(
                 SignInProblem::NotUnderstood,
                 "",
                 false,
-                &ReturnPath::default(),
+                &ReturnTarget::default(),
             );
         }
     };
@@ -136,7 +150,7 @@ async fn take_sign_in(
         return_to,
     } = form;
     let return_to = return_to
-        .and_then(|path| ReturnPath::read(&path))
+        .and_then(|target| forms.targets.read(&target))
         .unwrap_or_default();
     let Arrival {
         context, visitor, ..
@@ -323,7 +337,7 @@ async fn take_set_up(
         .await
     {
         Ok(signed_in) => {
-            let mut response = lead_to(ReturnPath::default().as_str());
+            let mut response = lead_to(ReturnTarget::default().as_str());
             set_cookies(&context, &signed_in, response.headers_mut());
             response
         }
@@ -381,6 +395,15 @@ fn set_up_page(site: &Site, secret: &str, user_name: &str, problem: Option<SetUp
 /// Where somebody goes who has to sign in before changing the password.
 fn sign_in_first(site: &Site) -> String {
     site.sign_in_url(PASSWORD_PATH)
+}
+
+/// A page with the sign-in form, which may lead on to other hosts.
+fn leading_on(mut response: Response, targets: &ReturnTargets) -> Response {
+    if let Some(policy) = targets.form_policy() {
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
+    }
+    response
 }
 
 /// A refusal as a page: status and headers of the problem, the words of the page.

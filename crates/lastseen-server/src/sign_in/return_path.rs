@@ -1,4 +1,4 @@
-//! The way back after sign-in: a path of this server, or nothing.
+//! A way back after sign-in that is a path of this server.
 
 use url::Url;
 
@@ -32,7 +32,7 @@ impl ReturnPath {
         let own =
             url.origin() == base.origin() && url.username().is_empty() && url.password().is_none();
         // `/.//elsewhere.example` is a path that reads `//elsewhere.example` once it is taken apart.
-        if !own || url.path().starts_with("//") || matches!(url.path(), "/sign-in" | "/sign-out") {
+        if !own || url.path().starts_with("//") || Self::is_no_way_back(url.path()) {
             return None;
         }
         let mut path = url.path().to_owned();
@@ -41,6 +41,11 @@ impl ReturnPath {
             path.push_str(query);
         }
         Some(Self(path))
+    }
+
+    /// Whether a path of this server is where people come to sign in or out: nowhere to go afterwards.
+    pub(super) fn is_no_way_back(path: &str) -> bool {
+        matches!(path, "/sign-in" | "/sign-out")
     }
 
     /// The path, as ASCII that fits a header.

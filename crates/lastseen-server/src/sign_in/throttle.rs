@@ -17,7 +17,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use lastseen::Timestamp;
+use lastseen::{SessionId, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::in_flight::Undecided;
@@ -53,6 +53,13 @@ impl Counter {
             None => Vec::new(),
         };
         Self::digest("pair", &[name.as_str().as_bytes(), &network])
+    }
+
+    /// In the pair's place: the counter of tries of the current password within one session. Whoever holds a
+    /// session was let in, so these failures are not held against the address; and a program that fumbles
+    /// here does not keep the person from signing in.
+    pub fn of_session(session: SessionId) -> Self {
+        Self::digest("session", &[session.as_bytes()])
     }
 
     /// The counter of tries for one name from anywhere.
@@ -223,7 +230,7 @@ impl Pressure {
 /// What one try is counted under.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Counters {
-    /// Name and address.
+    /// Name and address; at a change of the password the session instead.
     pub pair: Counter,
     /// The name alone.
     pub name: Counter,

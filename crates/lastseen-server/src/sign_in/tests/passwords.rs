@@ -111,7 +111,7 @@ async fn a_new_password_that_may_not_be_one_changes_nothing() {
 }
 
 #[tokio::test]
-async fn wrong_current_passwords_count_as_failures_of_the_session_and_of_the_pair() {
+async fn wrong_current_passwords_count_as_failures_of_the_session_and_of_the_name() {
     let house = House::with_ada().await;
     let own = house
         .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
@@ -133,6 +133,21 @@ async fn wrong_current_passwords_count_as_failures_of_the_session_and_of_the_pai
         refused,
         ChangeRefused::Refused(Refused::TooMany(_))
     ));
+    // Not of the pair: the person can sign in. But ten of the hundred failures of the name are gone.
+    for number in 0..90 {
+        let failed = house
+            .try_from(&format!("198.51.{number}.7"), "ada", "wrong")
+            .await;
+        assert!(matches!(failed, Err(Refused::Credentials)));
+        if number == 0 {
+            assert!(
+                house
+                    .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
+                    .await
+                    .is_ok()
+            );
+        }
+    }
     let stranger = house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await;
     assert!(matches!(stranger, Err(Refused::TooMany(_))));
 }
