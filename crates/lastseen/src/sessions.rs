@@ -4,6 +4,7 @@ mod cache;
 mod create;
 mod devices;
 mod list;
+mod reads;
 mod renew;
 mod statistics;
 mod terminate;
@@ -28,6 +29,7 @@ use crate::store::{Opened, Record, Store, Unavailable};
 use crate::time::Timestamp;
 use cache::Cache;
 use devices::Devices;
+use reads::Reads;
 use statistics::Counters;
 
 /// Every session of one store: creates, validates, lists, expires and terminates them.
@@ -48,6 +50,7 @@ struct Inner {
     history: PolicyHistory,
     cache: Cache,
     devices: Devices,
+    reads: Reads,
     time: Time,
     counters: Counters,
     /// Held by the one flush that is under way.
@@ -113,6 +116,7 @@ impl Sessions {
                 history,
                 cache: Cache::new(settings.cache_memory),
                 devices: Devices::default(),
+                reads: Reads::default(),
                 time,
                 counters: Counters::default(),
                 flushing: tokio::sync::Mutex::default(),

@@ -69,6 +69,22 @@ pub(super) struct Fill {
     generation: u64,
 }
 
+impl Fill {
+    /// The generation of the partition from before the read.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// A fill from any time, for tests of what goes by it.
+    #[cfg(test)]
+    pub(super) fn of_generation(partition: u16, generation: u64) -> Self {
+        Self {
+            partition,
+            generation,
+        }
+    }
+}
+
 /// What the cache knows of a token.
 #[derive(Debug)]
 pub(super) enum Known {

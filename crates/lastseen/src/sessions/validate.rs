@@ -130,7 +130,8 @@ impl Sessions {
                 Known::Nothing => read = true,
             }
             let fill = inner.cache.begin_fill(id.partition());
-            match inner.store.find(id).await? {
+            let read = || inner.store.find(id);
+            match inner.reads.join(id, &fill, read).await? {
                 None => return Ok(Verdict::Refused(Refusal::Unknown)),
                 Some(record) if record.ended.is_some() => {
                     return Ok(Verdict::Refused(Refusal::Ended));
