@@ -115,7 +115,7 @@ class Visitor:
 
     def cell(self, row: Locator, column: str) -> Locator:
         """The cell of a row under that head."""
-        heads = [text.strip() for text in self.page.get_by_role("columnheader").all_inner_texts()]
+        heads = [text.strip() for text in self.page.locator("thead th, thead td").all_inner_texts()]
         lowered = [text.lower() for text in heads]
         assert column.lower() in lowered, heads
         return row.locator("th, td").nth(lowered.index(column.lower()))

@@ -220,10 +220,11 @@ class Lastseen:
 
     def run(self, *arguments: str, **options: object) -> Outcome:
         """Runs a command beside it, on its database."""
+        # Before the command, where a name that looks like an option cannot swallow it.
         return run(
-            *arguments,
             "--database",
             f"sqlite:{self.database}",
+            *arguments,
             directory=self.directory,
             **options,  # type: ignore[arg-type]
         )

@@ -52,7 +52,8 @@ def seen(device: Device, headers: list[tuple[str, str]]) -> object:
     ("said", "expected"),
     [
         ("203.0.113.7", VISITOR),
-        (" 203.0.113.7 ", VISITOR),
+        ("203.0.113.7 , 10.1.2.3", VISITOR),
+        ("10.1.2.3 ,\t203.0.113.7\t,10.1.2.3", VISITOR),
         ("203.0.113.7:5555", VISITOR),
         ("2001:db8::1", "2001:db8::1"),
         ("[2001:db8::1]", "2001:db8::1"),

@@ -71,7 +71,7 @@ def test_where_valid_hints_and_user_agent_disagree_the_hints_count(ada: Person) 
 
 
 def test_hints_that_cannot_be_read_are_ignored(ada: Person) -> None:
-    hints = {"Sec-CH-UA": '"Google Chrome;v=', "Sec-CH-UA-Platform": "Windows, \x7f"}
+    hints = {"Sec-CH-UA": '"Google Chrome;v=', "Sec-CH-UA-Platform": "Windows, (("}
     assert described(ada, hints, CHROME_WINDOWS)["user_agent"] == "Chrome 131 on Windows"
 
 

@@ -636,7 +636,7 @@ def test_38(ada: Person, visit: Visit, phone, office) -> None:
     phone.address = "198.51.100.21"
     assert phone.is_signed_in()
     loads = []
-    visitor.page.on("framenavigated", loads.append)
+    visitor.page.on("framenavigated", lambda frame: loads.append(frame.url))
     visitor.button("Refresh").click()
     expect(visitor.rows()).to_have_count(2)
     expect(visitor.row("198.51.100.21")).to_have_count(1)
