@@ -312,8 +312,7 @@ impl Inner {
         let log = Arc::new(Log::default());
         let (writes, write_queue) = bounded(place.options.waiting_writes);
         let (reads, read_queue): (_, Receiver<ReadJob>) = bounded(place.options.waiting_reads);
-        let (checkpointer, copier) =
-            checkpoint::checkpointer(Writer::connect(&place, &Arc::default()).map_err(failed)?);
+        let (checkpointer, copier) = checkpoint::checkpointer(&place.path).map_err(failed)?;
         let writer = Writer {
             connection: Some(Writer::connect(&place, &log).map_err(failed)?),
             place: Arc::clone(&place),

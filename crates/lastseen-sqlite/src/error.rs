@@ -59,6 +59,9 @@ impl From<rusqlite::Error> for Error {
                 ErrorCode::SystemIoFailure
                 | ErrorCode::CannotOpen
                 | ErrorCode::FileLockingProtocolFailed
+                // Somebody else's tool holds a lock for longer than we wait.
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
                 | ErrorCode::NoLargeFileSupport,
             ) => Self::InputOutput(text()),
             _ => Self::Refused(text()),
@@ -294,6 +297,10 @@ mod tests {
         ));
         assert!(matches!(
             of(rusqlite::ffi::SQLITE_CANTOPEN),
+            Error::InputOutput(_)
+        ));
+        assert!(matches!(
+            of(rusqlite::ffi::SQLITE_BUSY),
             Error::InputOutput(_)
         ));
         assert!(matches!(

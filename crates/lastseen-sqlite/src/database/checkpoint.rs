@@ -5,12 +5,15 @@
 //! begins anew only once it has been copied entirely; so from [`PAGES_TO_RESTART`] on the writer itself,
 //! between two groups and right after this thread has done most of the work, copies the small rest.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, DEFAULT_NAME};
+
+use crate::connection;
 
 /// 16 MB. Often enough that each round is short, seldom enough that a page changed many times is copied once.
 const PAGES_TO_COPY: u64 = 4_000;
@@ -27,13 +30,16 @@ pub(super) struct Checkpointer {
 
 /// The thread's end.
 pub(super) struct Copier {
-    pub(super) connection: Connection,
+    connection: Connection,
     wake: Receiver<()>,
     caught_up: Arc<AtomicBool>,
 }
 
-/// Both ends, over a connection that the thread will use.
-pub(super) fn checkpointer(connection: Connection) -> (Checkpointer, Copier) {
+/// Both ends, for the database at `path`.
+pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<(Checkpointer, Copier)> {
+    let connection = connection::open(path)?;
+    // It copies pages past its cache, so the smallest will do.
+    connection::set_up(&connection, 0)?;
     // One reminder is as good as several.
     let (wake, woken) = bounded(1);
     let caught_up = Arc::new(AtomicBool::new(false));
@@ -42,14 +48,12 @@ pub(super) fn checkpointer(connection: Connection) -> (Checkpointer, Copier) {
         wake: woken,
         caught_up: Arc::clone(&caught_up),
     };
-    (
-        Checkpointer {
-            wake,
-            caught_up,
-            next: PAGES_TO_COPY,
-        },
-        copier,
-    )
+    let checkpointer = Checkpointer {
+        wake,
+        caught_up,
+        next: PAGES_TO_COPY,
+    };
+    Ok((checkpointer, copier))
 }
 
 impl Checkpointer {

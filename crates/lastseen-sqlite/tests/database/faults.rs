@@ -8,7 +8,7 @@ use lastseen_sqlite::rusqlite::Transaction;
 use lastseen_sqlite::{Error, OpenError, resolve};
 use tempfile::TempDir;
 
-use super::{note, notes, open};
+use super::{hold_writer, note, notes, open, until};
 
 /// A file system of its own, gone with the value.
 struct SmallDisk {
@@ -92,6 +92,31 @@ async fn a_full_disk_fails_writes_and_health_until_there_is_room_and_loses_nothi
     assert_eq!(notes(&database).await.len(), answered + 1);
     database.close().await;
     assert_eq!(notes(&open(&path).unwrap()).await.len(), answered + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_fails_is_answered_to_every_write_in_it() {
+    let disk = SmallDisk::mount(2048);
+    let path = disk.path().join("notes.db");
+    let database = open(&path).unwrap();
+    let ballast = disk.path().join("ballast");
+    // As much as fits.
+    let _ = fs::write(&ballast, vec![1; 4 << 20]);
+    let release = hold_writer(&database);
+    let mut writes = Vec::new();
+    for place in 0..8 {
+        let writer = database.clone();
+        writes.push(tokio::spawn(async move { writer.write(page).await }));
+        until(|| database.statistics().waiting_writes == place + 1).await;
+    }
+    release.send(()).unwrap();
+    for write in writes {
+        assert_eq!(write.await.unwrap(), Err(Error::DiskFull));
+    }
+    assert_eq!(database.health().await, Err(Error::DiskFull));
+    fs::remove_file(&ballast).unwrap();
+    assert_eq!(database.health().await, Ok(()));
+    assert!(notes(&database).await.is_empty());
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod opening;
 mod writing;
 
 use std::path::PathBuf;
+use std::sync::mpsc;
 
 use lastseen_sqlite::rusqlite::Transaction;
 use lastseen_sqlite::{Database, Error, Migration, MigrationSet, OpenError, Options};
@@ -67,4 +68,23 @@ async fn until(condition: impl Fn() -> bool) {
     while !condition() {
         tokio::task::yield_now().await;
     }
+}
+
+/// Keeps the writer busy with one job until the answer is sent.
+fn hold_writer(database: &Database) -> mpsc::Sender<()> {
+    let (release, released) = mpsc::channel();
+    let (started, has_started) = mpsc::channel();
+    let database = database.clone();
+    tokio::spawn(async move {
+        database
+            .write(move |_| {
+                started.send(()).unwrap();
+                released.recv().unwrap();
+                Ok(())
+            })
+            .await
+    });
+    // The writer has taken the job off the queue, so the queue is empty.
+    tokio::task::block_in_place(|| has_started.recv().unwrap());
+    release
 }

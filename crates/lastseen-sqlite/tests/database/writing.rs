@@ -4,26 +4,7 @@ use std::sync::mpsc;
 
 use lastseen_sqlite::{Database, Error, Options};
 
-use super::{NOTES, folder, note, notes, open, until};
-
-/// Keeps the writer busy with one job until the answer is sent.
-fn hold_writer(database: &Database) -> mpsc::Sender<()> {
-    let (release, released) = mpsc::channel();
-    let (started, has_started) = mpsc::channel();
-    let database = database.clone();
-    tokio::spawn(async move {
-        database
-            .write(move |_| {
-                started.send(()).unwrap();
-                released.recv().unwrap();
-                Ok(())
-            })
-            .await
-    });
-    // The writer has taken the job off the queue, so the queue is empty.
-    tokio::task::block_in_place(|| has_started.recv().unwrap());
-    release
-}
+use super::{NOTES, folder, hold_writer, note, notes, open, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_that_wait_together_share_one_commit() {
