@@ -1,10 +1,12 @@
 //! What an operator does with accounts, over a real database.
 
+use lastseen_sqlite::{Database, Options};
+
 use super::hashing::HashingSettings;
 use super::service::AccountError;
 use super::store::{AccountStore as _, Added};
 use super::testing::{GOOD_PASSWORD, House};
-use super::{Password, PasswordRefusal, SqliteAccountStore};
+use super::{MIGRATIONS, Password, PasswordRefusal, SqliteAccountStore};
 use crate::sign_in::Refused;
 
 #[tokio::test]
@@ -233,4 +235,23 @@ async fn what_is_imitated_for_a_name_without_account_is_always_the_same() {
         let shown = store.hash_for_show(&key).await.unwrap().unwrap();
         assert_eq!(store.hash_for_show(&key).await.unwrap().unwrap(), shown);
     }
+}
+
+#[tokio::test]
+async fn an_older_database_with_accounts_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let older = Database::open(&path, &[MIGRATIONS.first(1)], Options::default()).unwrap();
+    let insert = |transaction: &rusqlite::Transaction<'_>| {
+        Ok(transaction.execute(
+            "INSERT INTO built_in_account VALUES ('1', 'Ada', 'ada', '$argon2id$', 0, 1, 1000)",
+            [],
+        )?)
+    };
+    older.write(insert).await.unwrap();
+    older.close().await;
+    let newer = Database::open(&path, &[MIGRATIONS], Options::default()).unwrap();
+    let listed = SqliteAccountStore::new(newer).list().await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].name.as_str(), "Ada");
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::sign_in::return_target::ReturnTargets;
 use crate::sign_in::{api, forms};
 
 const HTTPS: &str = "https://account.example";
@@ -38,7 +39,11 @@ impl Server {
         let router = Router::new()
             .merge(lastseen_axum::api::router())
             .merge(api::router(house.sign_in.clone()))
-            .merge(forms::router(house.sign_in.clone(), crate::pages::site()))
+            .merge(forms::router(
+                house.sign_in.clone(),
+                crate::pages::site(),
+                ReturnTargets::new(public_url.clone(), []),
+            ))
             .layer(SessionsLayer::new(context))
             .layer(SecurityHeaders::new(&public_url));
         Self { house, router }
