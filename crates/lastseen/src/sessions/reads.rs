@@ -20,9 +20,12 @@ use crate::store::{Record, Unavailable};
 /// What a read has found, shared by all who wait for it.
 type Found = Option<Arc<Record>>;
 
+/// What reads go by: the session, and the generation of its partition.
+type Key = (SessionId, u64);
+
 #[derive(Default)]
 pub(super) struct Reads {
-    under_way: Mutex<HashMap<(SessionId, u64), Arc<OnceCell<Found>>>>,
+    under_way: Mutex<HashMap<Key, Arc<OnceCell<Found>>>>,
 }
 
 impl Reads {
@@ -52,7 +55,7 @@ impl Reads {
 /// keep what they wait for.
 struct Leaving<'a> {
     reads: &'a Reads,
-    key: (SessionId, u64),
+    key: Key,
 }
 
 impl Drop for Leaving<'_> {
