@@ -10,6 +10,8 @@
 //! | [`router`] | the whole URL surface on one screen |
 //! | [`pages`] | how sign-in, password and set-up look |
 //! | [`accounts`] | built-in accounts and their passwords |
+//! | [`applications`] | other programs' accounts: keys, requests, links into the pages |
+//! | [`proxies`] | checks for proxies that guard other services |
 //! | [`listener`] | connections and their limits |
 //! | [`control`] | commands beside a running server |
 //! | [`jobs`] | what the server does by itself |
@@ -28,6 +30,7 @@ pub mod listener;
 pub mod logs;
 mod metrics;
 pub mod pages;
+pub mod proxies;
 mod requests;
 pub mod router;
 mod serve;

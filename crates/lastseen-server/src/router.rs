@@ -19,8 +19,9 @@ use crate::app::Services;
 use crate::config::Effective;
 use crate::metrics::Metrics;
 use crate::pages;
+use crate::proxies;
 use crate::requests::Requests;
-use crate::sign_in;
+use crate::sign_in::{self, ReturnTargets};
 
 /// Everything that the server answers.
 pub(crate) fn router(
@@ -36,6 +37,12 @@ pub(crate) fn router(
         .with_clock(Arc::clone(&services.clock))
         .with_entropy(Arc::clone(&services.entropy));
 
+    let context = match &effective.cookie_domain {
+        Some(domain) => context.with_cookie_domain(domain),
+        None => context,
+    };
+    let return_hosts = effective.return_hosts.iter().cloned();
+    let return_targets = ReturnTargets::new(public_url.clone(), return_hosts);
     let description = description(&context);
 
     Router::new()
@@ -45,9 +52,11 @@ pub(crate) fn router(
         .merge(sign_in::api::router(services.sign_in.clone()))
         .route("/api/v1/openapi.json", get(move || async move { description }))
         // The pages around them: /sign-in, /sign-out, /password, /set-up/….
-        .merge(sign_in::forms::router(services.sign_in.clone(), pages::site()))
+        .merge(sign_in::forms::router(services.sign_in.clone(), pages::site(), return_targets.clone()))
         // The sessions page: /sessions, /sessions/terminate, /sessions/assets/….
         .merge(sessions_page::router(pages::site()))
+        // Checks for proxies in front of other services: /auth-request, /forward-auth.
+        .merge(proxies::router(return_targets))
         .route("/", get(|| async { Redirect::to("/sessions") }))
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))
@@ -64,6 +73,7 @@ pub(crate) fn router(
 fn description(context: &SessionsContext) -> ([(HeaderName, HeaderValue); 1], Bytes) {
     let mut described = api::openapi::openapi(context.cookie());
     described.merge(sign_in::api::openapi());
+    described.merge(proxies::openapi());
     described.info.version = env!("CARGO_PKG_VERSION").to_owned();
     api::openapi::describe_refusals(&mut described);
     // A description always becomes JSON: it is made of strings and lists.

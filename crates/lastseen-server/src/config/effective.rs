@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use lastseen_axum::PublicUrl;
+use lastseen_axum::{CookieDomain, PublicUrl};
+
+use crate::sign_in::ReturnHost;
 
 use super::typed::{Source, Typed};
 use super::{SETTINGS, Setting, Wrong, value};
@@ -22,6 +24,10 @@ pub struct Effective {
     pub public_url: Option<PublicUrl>,
     /// The networks whose word on a visitor's address counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// The hosts outside this server that a visitor may be led back to after sign-in.
+    pub return_hosts: Vec<ReturnHost>,
+    /// The domain whose hosts share the session cookie, where they do.
+    pub cookie_domain: Option<CookieDomain>,
     /// What the library needs to know: policy, limits, intervals.
     pub sessions: lastseen::Settings,
     /// Connections held at once.
@@ -62,6 +68,16 @@ impl Effective {
         let database = reader.one("database", database);
         let public_url = reader.one("public-url", public_url);
         let trusted_proxies = reader.all("trusted-proxy", value::network);
+        let return_hosts = reader.all("return-host", return_host);
+        // A public URL that is wrong has been said already; what it would make of the domain is not known.
+        let is_url_known = public_url.is_some() || typed.source("public-url") == Source::Default;
+        let cookie_domain = if is_url_known {
+            reader.one("cookie-domain", |text| {
+                cookie_domain(public_url.as_ref(), text)
+            })
+        } else {
+            None
+        };
         let idle_timeout = reader.one("idle-timeout", value::duration);
         let remembered_idle_timeout = reader.one("remembered-idle-timeout", value::duration);
         let absolute_lifetime = reader.one("absolute-lifetime", value::duration);
@@ -90,6 +106,8 @@ impl Effective {
             database: database.ok_or_else(missing)?,
             public_url,
             trusted_proxies,
+            return_hosts,
+            cookie_domain,
             sessions: lastseen::Settings {
                 policy: lastseen::Policy {
                     idle_timeout: idle_timeout.ok_or_else(missing)?,
@@ -187,13 +205,12 @@ impl Effective {
                 .public_url
                 .as_ref()
                 .and_then(|url| quoted(url.to_string())),
-            "trusted-proxy" => (!self.trusted_proxies.is_empty()).then(|| {
-                let networks = self
-                    .trusted_proxies
-                    .iter()
-                    .map(|network| toml::Value::String(network.to_string()));
-                toml::Value::Array(networks.collect()).to_string()
-            }),
+            "trusted-proxy" => list(&self.trusted_proxies),
+            "return-host" => list(&self.return_hosts),
+            "cookie-domain" => self
+                .cookie_domain
+                .as_ref()
+                .and_then(|domain| quoted(domain.as_str().to_owned())),
             "idle-timeout" => quoted(value::duration_text(sessions.policy.idle_timeout)),
             "remembered-idle-timeout" => quoted(value::duration_text(
                 sessions.policy.remembered_idle_timeout,
@@ -268,6 +285,30 @@ impl Reader<'_> {
     fn one<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         self.all(key, read).pop()
     }
+}
+
+/// Several values as a settings file has them; none where there are none.
+fn list(values: &[impl ToString]) -> Option<String> {
+    let values: Vec<toml::Value> = values
+        .iter()
+        .map(|value| toml::Value::String(value.to_string()))
+        .collect();
+    (!values.is_empty()).then(|| toml::Value::Array(values).to_string())
+}
+
+fn return_host(text: &str) -> Result<ReturnHost, String> {
+    ReturnHost::read(text)
+        .ok_or_else(|| {
+            "is no host like wiki.example.org or wiki.example.org:8443: no scheme, path, wildcard or IPv6 address"
+                .to_owned()
+        })
+}
+
+fn cookie_domain(public_url: Option<&PublicUrl>, text: &str) -> Result<CookieDomain, String> {
+    let public_url =
+        public_url.ok_or("cannot share the cookie: --public-url must be set, and be https")?;
+    CookieDomain::around(public_url, text)
+        .map_err(|error| format!("cannot share the cookie: {error}"))
 }
 
 fn public_url(text: &str) -> Result<PublicUrl, String> {
@@ -408,6 +449,44 @@ mod tests {
     }
 
     #[test]
+    fn a_return_host_is_a_host_and_nothing_else() {
+        let named = effective(&[("return-host", "Wiki.example:8443")]).unwrap();
+        assert_eq!(named.return_hosts[0].to_string(), "wiki.example:8443");
+        for text in ["", "https://wiki.example", "*.example", "[::1]"] {
+            let wrong = effective(&[("return-host", text)]).unwrap_err();
+            let line = wrong[0].to_string();
+            assert!(line.starts_with("--return-host: "), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_is_shared_over_https_alone_and_around_the_public_url_alone() {
+        let shared = |url: &[(&'static str, &'static str)], domain| {
+            let mut flags = vec![("cookie-domain", domain)];
+            flags.extend(url);
+            effective(&flags).map(|effective| effective.cookie_domain.unwrap().to_string())
+        };
+        let https = [("public-url", "https://sessions.example.org")];
+        let http = [("public-url", "http://sessions.example.org")];
+        assert_eq!(shared(&https, "example.org").unwrap(), "example.org");
+        for (url, domain) in [
+            (&[] as &[_], "example.org"),
+            (&http, "example.org"),
+            (&https, "another.example"),
+            (&https, "org"),
+            (&https, ""),
+        ] {
+            let wrong = shared(url, domain).unwrap_err();
+            assert_eq!(wrong.len(), 1, "{wrong:?}");
+            assert!(wrong[0].to_string().starts_with("--cookie-domain: "));
+        }
+        // What is wrong is the public URL, and it is said once.
+        let wrong = shared(&[("public-url", "sessions")], "example.org").unwrap_err();
+        assert_eq!(wrong.len(), 1);
+        assert!(wrong[0].to_string().starts_with("--public-url: "));
+    }
+
+    #[test]
     fn the_effective_settings_are_a_settings_file_that_means_the_same() {
         let first = effective(&[
             ("idle-timeout", "90s"),
@@ -415,6 +494,8 @@ mod tests {
             ("trusted-proxy", "::1"),
             ("public-url", "https://Sessions.example:443/"),
             ("metrics-listen", "127.0.0.1:9090"),
+            ("return-host", "Wiki.example:8443"),
+            ("cookie-domain", "sessions.example"),
             ("database", "sqlite:a \"b\" \\.db"),
         ])
         .unwrap();

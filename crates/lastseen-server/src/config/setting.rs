@@ -65,6 +65,22 @@ pub const SETTINGS: &[Setting] = &[
         means: "Who may say X-Forwarded-* or Forwarded; may be given several times [default: none]",
     },
     Setting {
+        key: "return-host",
+        value_name: "HOST[:PORT]",
+        default: None,
+        repeatable: true,
+        everywhere: false,
+        means: "A further host that visitors may be led back to after sign-in; may be given several times [default: none]",
+    },
+    Setting {
+        key: "cookie-domain",
+        value_name: "DOMAIN",
+        default: None,
+        repeatable: false,
+        everywhere: false,
+        means: "Shares the session cookie with every host of this domain, each of which can then read it [default: the public URL's host alone]",
+    },
+    Setting {
         key: "idle-timeout",
         value_name: "DURATION",
         default: Some("12h"),

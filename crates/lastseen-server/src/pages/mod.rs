@@ -27,7 +27,7 @@ pub fn site() -> Site {
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 pub struct SignInPage<'a> {
-    /// Where to go afterwards: a path of this server.
+    /// Where to go afterwards: a path of this server, or an address on a host that was named.
     pub return_to: &'a str,
     /// What stands in the field already, after a failed try.
     pub user_name: &'a str,

@@ -100,7 +100,8 @@ impl ReturnTargets {
     /// The same for what a proxy says that a visitor asked for: scheme, host with port, and path with query.
     pub fn read_parts(&self, scheme: &str, host: &str, path: &str) -> Option<ReturnTarget> {
         // What is put together must come apart at the same places.
-        if host.contains(['/', '?', '#']) || !path.starts_with('/') {
+        let is_web = matches!(scheme, "https" | "http");
+        if !is_web || host.contains(['/', '?', '#']) || !path.starts_with('/') {
             return None;
         }
         self.read_address(&format!("{scheme}://{host}{path}"))

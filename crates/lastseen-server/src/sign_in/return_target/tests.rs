@@ -42,12 +42,24 @@ fn a_page_of_a_named_host_is_a_way_back_with_its_query_intact() {
 fn an_address_is_compared_after_parsing() {
     for (text, expected) in [
         ("HTTPS://Wiki.Example.ORG", "https://wiki.example.org/"),
-        ("https://wiki.example.org:443/x", "https://wiki.example.org/x"),
-        ("https://wiki.example.org:0443/x", "https://wiki.example.org/x"),
-        ("https://bücher.example/é", "https://xn--bcher-kva.example/%C3%A9"),
+        (
+            "https://wiki.example.org:443/x",
+            "https://wiki.example.org/x",
+        ),
+        (
+            "https://wiki.example.org:0443/x",
+            "https://wiki.example.org/x",
+        ),
+        (
+            "https://bücher.example/é",
+            "https://xn--bcher-kva.example/%C3%A9",
+        ),
         ("https://wiki%2eexample.org/", "https://wiki.example.org/"),
         ("https://wiki。example.org/", "https://wiki.example.org/"),
-        ("https://wiki.example.org/a/../b", "https://wiki.example.org/b"),
+        (
+            "https://wiki.example.org/a/../b",
+            "https://wiki.example.org/b",
+        ),
         ("https://wiki.example.org/a#b", "https://wiki.example.org/a"),
         ("https://wiki.example.org?x", "https://wiki.example.org/?x"),
     ] {
@@ -121,7 +133,10 @@ fn anything_that_could_lead_elsewhere_is_none() {
     ] {
         assert_eq!(read(text), None, "{text:?}");
     }
-    assert_eq!(read(&format!("https://wiki.example.org/{}", "a".repeat(2_048))), None);
+    assert_eq!(
+        read(&format!("https://wiki.example.org/{}", "a".repeat(2_048))),
+        None
+    );
 }
 
 #[test]
