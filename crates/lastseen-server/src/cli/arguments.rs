@@ -11,7 +11,7 @@ use ipnet::IpNet;
 ///
 /// Without a command it runs the server: `lastseen` is `lastseen serve`.
 #[derive(Debug, Parser)]
-#[command(name = "lastseen", version, disable_help_subcommand = true)]
+#[command(name = "lastseen", version)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -106,7 +106,7 @@ pub(crate) struct NameAndPassword {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SessionsCommand {
-    /// Lists sessions of all accounts, newest first
+    /// Lists sessions, those of all accounts or of one
     List {
         /// Only sessions of this account
         #[arg(long, value_name = "NAME")]

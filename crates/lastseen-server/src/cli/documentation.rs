@@ -50,6 +50,9 @@ fn render(description: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()
 /// One command: its usage, what it does, and the arguments that are its own.
 fn render_command(command: &clap::Command, above: &str, page: &mut Vec<u8>) -> std::io::Result<()> {
     let name = format!("{above} {}", command.get_name());
+    if command.get_name() == "help" {
+        return Ok(());
+    }
     if command.has_subcommands() {
         for below in command.get_subcommands() {
             render_command(below, &name, page)?;
@@ -62,7 +65,14 @@ fn render_command(command: &clap::Command, above: &str, page: &mut Vec<u8>) -> s
             && !matches!(argument.get_id().as_str(), "help" | "version")
     };
     for argument in command.get_arguments().filter(own) {
-        usage.push_str(&format!(" {argument}"));
+        let shown = argument.to_string();
+        // What clap shows in brackets of its own is optional or required already.
+        let is_bare = shown.starts_with('-') && !argument.is_required_set();
+        usage.push_str(&if is_bare {
+            format!(" [{shown}]")
+        } else {
+            format!(" {shown}")
+        });
     }
     let mut text = Roff::new();
     text.control("TP", []);
@@ -72,7 +82,7 @@ fn render_command(command: &clap::Command, above: &str, page: &mut Vec<u8>) -> s
         about
             .map(ToString::to_string)
             .unwrap_or_default()
-            .replace("\n\n", " "),
+            .replace("\n\n", ". "),
     )]);
     for argument in command.get_arguments().filter(own) {
         if let Some(help) = argument.get_help() {

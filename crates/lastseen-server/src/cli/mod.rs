@@ -42,17 +42,11 @@ fn try_run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Err(error) => return complain(&error),
     };
     let given = settings::collect(&matches)?;
-    let command = Arguments::from_arg_matches(&matches).or_else(|error| {
-        complain(&error).map(|()| Arguments {
-            command: Some(Command::CheckConfig),
-        })
-    })?;
+    let command =
+        Arguments::from_arg_matches(&matches).map_err(|error| Failure::usage(one_line(&error)))?;
     let command = command.command.unwrap_or(Command::Serve);
-    let typed = Typed::gather(
-        given.flags,
-        |name| std::env::var_os(name),
-        given.config.as_deref(),
-    );
+    let environment = std::env::vars_os().collect();
+    let typed = Typed::gather(given.flags, &environment, given.config.as_deref());
     if let Command::CheckConfig = command {
         return check_config::run(typed);
     }

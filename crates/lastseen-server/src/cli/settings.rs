@@ -11,9 +11,9 @@ use crate::failure::Failure;
 const HEADING: &str = "Settings";
 
 const ABOUT_SETTINGS: &str = "\
-Every setting can also be a LASTSEEN_* environment variable (--idle-timeout is LASTSEEN_IDLE_TIMEOUT)
-or a key in the TOML file that --config names (idle-timeout = \"12h\"). Flags win over environment,
-environment over file. Durations read like 14d, 12h, 90s and lie between 1s and 400d.
+Every setting can also be a LASTSEEN_* environment variable (--idle-timeout is LASTSEEN_IDLE_TIMEOUT) or a key in the \
+TOML file that --config names (idle-timeout = \"12h\"). Flags win over environment, environment over file. Durations \
+read like 14d, 12h, 90s and lie between 1s and 400d.
 
 Exit status: 0 done, 1 refused or failed with one clear line on stderr, 2 wrong usage.";
 

@@ -169,6 +169,11 @@ impl Effective {
                     .to_owned(),
             );
         }
+        for name in self.typed.unknown_variables() {
+            warnings.push(format!(
+                "the environment variable {name} is no setting and changes nothing"
+            ));
+        }
         warnings
     }
 
@@ -369,7 +374,7 @@ mod tests {
         for (key, value) in flags {
             given.entry(key).or_default().push((*value).to_owned());
         }
-        Effective::work_out(Typed::gather(given, |_| None, None)?)
+        Effective::work_out(Typed::gather(given, &BTreeMap::new(), None)?)
     }
 
     #[test]
@@ -502,7 +507,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("settings.toml");
         std::fs::write(&path, first.to_file()).unwrap();
-        let typed = Typed::gather(BTreeMap::new(), |_| None, Some(&path)).unwrap();
+        let typed = Typed::gather(BTreeMap::new(), &BTreeMap::new(), Some(&path)).unwrap();
         let second = Effective::work_out(typed).unwrap();
         let values = |effective: &Effective| -> Vec<Option<String>> {
             SETTINGS

@@ -1,7 +1,7 @@
 //! What was typed, and where.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,14 @@ pub struct TypedValue {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Typed {
     values: BTreeMap<&'static str, TypedValue>,
+    unknown_variables: Vec<String>,
 }
+
+/// What the name of every setting's environment variable begins with.
+const VARIABLE_PREFIX: &str = "LASTSEEN_";
+
+/// The environment variable that names the settings file.
+const CONFIG_VARIABLE: &str = "LASTSEEN_CONFIG";
 
 /// Largest settings file that is read. Every setting written out with its reason is below 10 kB; the limit is there so
 /// that a wrong path (a log, a device) does not fill the memory.
@@ -43,23 +50,25 @@ const LARGEST_FILE: u64 = 1 << 20;
 impl Typed {
     /// Puts together what was typed on the command line, in the environment and in the file.
     ///
-    /// `flags` holds what the command line gave, by key; `variable` looks up an environment variable; `config` is the
-    /// file that `--config` or `LASTSEEN_CONFIG` names.
+    /// `flags` holds what the command line gave, by key; `environment` all variables; `config` is the file that
+    /// `--config` names, where it does.
     pub fn gather(
         flags: BTreeMap<&'static str, Vec<String>>,
-        variable: impl Fn(&str) -> Option<OsString>,
+        environment: &BTreeMap<OsString, OsString>,
         config: Option<&Path>,
     ) -> Result<Self, Vec<Wrong>> {
         let mut wrong = Vec::new();
         let mut typed = Self::default();
-        let from_variable = variable("LASTSEEN_CONFIG").map(PathBuf::from);
+        let from_variable = environment
+            .get(OsStr::new(CONFIG_VARIABLE))
+            .map(PathBuf::from);
         if let Some(path) = config.or(from_variable.as_deref()) {
             match read_file(path) {
                 Ok(text) => typed.take_file(&text, path, &mut wrong),
                 Err(error) => wrong.push(Wrong::new(format!("{}: {error}", path.display()))),
             }
         }
-        typed.take_environment(variable, &mut wrong);
+        typed.take_environment(environment, &mut wrong);
         for (key, values) in flags {
             typed.values.insert(
                 key,
@@ -116,39 +125,53 @@ impl Typed {
 
     fn take_environment(
         &mut self,
-        variable: impl Fn(&str) -> Option<OsString>,
+        environment: &BTreeMap<OsString, OsString>,
         wrong: &mut Vec<Wrong>,
     ) {
-        for setting in SETTINGS {
-            let name = setting.environment_variable();
-            let Some(value) = variable(&name) else {
+        for (name, value) in environment {
+            let Some(name) = name
+                .to_str()
+                .filter(|name| name.starts_with(VARIABLE_PREFIX))
+            else {
                 continue;
             };
-            match value.into_string() {
-                Ok(value) if setting.repeatable => {
-                    let values = value
-                        .split(',')
-                        .map(str::trim)
-                        .filter(|part| !part.is_empty());
-                    let values = values.map(str::to_owned).collect();
-                    self.values.insert(
-                        setting.key,
-                        TypedValue {
-                            values,
-                            source: Source::Environment,
-                        },
-                    );
-                }
-                Ok(value) => {
-                    let typed = TypedValue {
-                        values: vec![value],
-                        source: Source::Environment,
-                    };
-                    self.values.insert(setting.key, typed);
-                }
-                Err(_) => wrong.push(Wrong::new(format!("{name}: the value is not UTF-8"))),
+            if name == CONFIG_VARIABLE {
+                continue;
             }
+            let Some(setting) = SETTINGS
+                .iter()
+                .find(|setting| setting.environment_variable() == name)
+            else {
+                self.unknown_variables.push(name.to_owned());
+                continue;
+            };
+            let Some(value) = value.to_str() else {
+                wrong.push(Wrong::new(format!("{name}: the value is not UTF-8")));
+                continue;
+            };
+            let values = if setting.repeatable {
+                let parts = value
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|part| !part.is_empty());
+                parts.map(str::to_owned).collect()
+            } else {
+                vec![value.to_owned()]
+            };
+            self.values.insert(
+                setting.key,
+                TypedValue {
+                    values,
+                    source: Source::Environment,
+                },
+            );
         }
+    }
+
+    /// Variables that look like settings and are none. They stop nothing: some platforms set their own under the name
+    /// of a service.
+    pub(super) fn unknown_variables(&self) -> &[String] {
+        &self.unknown_variables
     }
 
     fn take_file(&mut self, text: &str, path: &Path, wrong: &mut Vec<Wrong>) {
@@ -250,8 +273,11 @@ fn line_number(text: &str, offset: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn none(_: &str) -> Option<OsString> {
-        None
+    fn environment(variables: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
+        variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     }
 
     fn from_file(text: &str) -> Result<Typed, Vec<Wrong>> {
@@ -275,12 +301,11 @@ mod tests {
         )
         .unwrap();
         let flags = BTreeMap::from([("listen", vec!["127.0.0.1:3".to_owned()])]);
-        let variable = |name: &str| match name {
-            "LASTSEEN_LISTEN" => Some(OsString::from("127.0.0.1:2")),
-            "LASTSEEN_IDLE_TIMEOUT" => Some(OsString::from("2h")),
-            _ => None,
-        };
-        let typed = Typed::gather(flags, variable, Some(&path)).unwrap();
+        let environment = environment(&[
+            ("LASTSEEN_LISTEN", "127.0.0.1:2"),
+            ("LASTSEEN_IDLE_TIMEOUT", "2h"),
+        ]);
+        let typed = Typed::gather(flags, &environment, Some(&path)).unwrap();
         let value = |key| typed.get(Setting::find(key).unwrap()).values;
         assert_eq!(value("listen"), ["127.0.0.1:3"]);
         assert_eq!(value("idle-timeout"), ["2h"]);
@@ -293,9 +318,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("settings.toml");
         std::fs::write(&path, "keep-ended = \"1d\"\n").unwrap();
-        let variable =
-            |name: &str| (name == "LASTSEEN_CONFIG").then(|| path.clone().into_os_string());
-        let typed = Typed::gather(BTreeMap::new(), variable, None).unwrap();
+        let environment = environment(&[("LASTSEEN_CONFIG", path.to_str().unwrap())]);
+        let typed = Typed::gather(BTreeMap::new(), &environment, None).unwrap();
         assert_eq!(typed.source("keep-ended"), Source::File(path));
     }
 
@@ -303,7 +327,7 @@ mod tests {
     fn a_file_that_is_not_there_is_one_line() {
         let wrong = Typed::gather(
             BTreeMap::new(),
-            none,
+            &BTreeMap::new(),
             Some(Path::new("/nonexistent/settings.toml")),
         )
         .unwrap_err();
@@ -347,10 +371,8 @@ mod tests {
         assert_eq!(typed.get(proxies).values, ["10.0.0.0/8", "::1"]);
         assert!(from_file("listen = [\"127.0.0.1:1\"]").is_err());
 
-        let variable = |name: &str| {
-            (name == "LASTSEEN_TRUSTED_PROXY").then(|| OsString::from("10.0.0.0/8, ::1"))
-        };
-        let typed = Typed::gather(BTreeMap::new(), variable, None).unwrap();
+        let environment = environment(&[("LASTSEEN_TRUSTED_PROXY", "10.0.0.0/8, ::1")]);
+        let typed = Typed::gather(BTreeMap::new(), &environment, None).unwrap();
         assert_eq!(typed.get(proxies).values, ["10.0.0.0/8", "::1"]);
     }
 
@@ -365,5 +387,12 @@ mod tests {
         );
         assert!(from_file("max-sessions-per-account = 5.5").is_err());
         assert!(from_file("max-sessions-per-account = true").is_err());
+    }
+
+    #[test]
+    fn a_variable_that_is_no_setting_stops_nothing_and_is_named() {
+        let environment = environment(&[("LASTSEEN_IDEL_TIMEOUT", "1h"), ("HOME", "/root")]);
+        let typed = Typed::gather(BTreeMap::new(), &environment, None).unwrap();
+        assert_eq!(typed.unknown_variables(), ["LASTSEEN_IDEL_TIMEOUT"]);
     }
 }

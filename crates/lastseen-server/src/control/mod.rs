@@ -20,6 +20,8 @@ pub(crate) mod client;
 pub(crate) mod execute;
 pub mod message;
 pub(crate) mod server;
+#[cfg(test)]
+mod tests;
 
 pub use message::{Request, Response};
 

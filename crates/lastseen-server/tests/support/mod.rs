@@ -15,10 +15,10 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Longest time that anything in a test may take before it counts as failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A command of the program in `directory`, with nothing of this environment's settings.
-pub fn lastseen(directory: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn lastseen(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lastseen"));
     command
         .current_dir(directory)
@@ -33,12 +33,12 @@ pub fn lastseen(directory: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Runs a command to its end.
-pub fn run(directory: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(directory: &Path, arguments: &[&str]) -> Output {
     lastseen(directory, arguments).output().unwrap()
 }
 
 /// Runs a command that reads `input`.
-pub fn run_with_input(directory: &Path, arguments: &[&str], input: &[u8]) -> Output {
+pub(crate) fn run_with_input(directory: &Path, arguments: &[&str], input: &[u8]) -> Output {
     let mut command = lastseen(directory, arguments);
     command
         .stdin(Stdio::piped())
@@ -53,16 +53,16 @@ pub fn run_with_input(directory: &Path, arguments: &[&str], input: &[u8]) -> Out
     output
 }
 
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// What must be true of every failure: this status, nothing on stdout, one line on stderr.
-pub fn assert_fails(output: &Output, status: i32) -> String {
+pub(crate) fn assert_fails(output: &Output, status: i32) -> String {
     let line = stderr(output);
     assert_eq!(output.status.code(), Some(status), "{line}");
     assert_eq!(line.lines().count(), 1, "{line:?}");
@@ -72,9 +72,9 @@ pub fn assert_fails(output: &Output, status: i32) -> String {
 }
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// What it printed after its first line.
     lines: std::sync::mpsc::Receiver<String>,
     directory: PathBuf,
@@ -82,14 +82,14 @@ pub struct Server {
 
 impl Server {
     /// Starts `lastseen serve` on a free port in `directory`.
-    pub fn start(directory: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(directory: &Path, arguments: &[&str]) -> Self {
         let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
         all.extend(arguments);
         Self::of(lastseen(directory, &all), directory)
     }
 
     /// Starts a server by this command.
-    pub fn of(mut command: Command, directory: &Path) -> Self {
+    pub(crate) fn of(mut command: Command, directory: &Path) -> Self {
         let mut log = std::fs::OpenOptions::new();
         let log = log
             .create(true)
@@ -124,20 +124,20 @@ impl Server {
     }
 
     /// The next line on stdout.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         self.lines.recv_timeout(PATIENCE).unwrap()
     }
 
     /// Whether it printed nothing more.
-    pub fn printed_no_more(&self) -> bool {
+    pub(crate) fn printed_no_more(&self) -> bool {
         self.lines.try_recv().is_err()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log.txt")).unwrap()
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([&format!("-{name}"), &self.child.id().to_string()])
             .status();
@@ -145,14 +145,14 @@ impl Server {
     }
 
     /// Asks it to stop and waits until it has; answers with its status and how long that took.
-    pub fn stop(mut self) -> (ExitStatus, Duration) {
+    pub(crate) fn stop(mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
         self.signal("TERM");
         let status = self.wait();
         (status, asked.elapsed())
     }
 
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -163,19 +163,19 @@ impl Server {
         }
     }
 
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
 
     /// Makes a request and reads the whole answer.
-    pub fn request(
+    pub(crate) fn request(
         &self,
         method: &str,
         path: &str,
@@ -199,12 +199,12 @@ impl Server {
         Answer::read(stream)
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.request("GET", path, &[], "")
     }
 
     /// Signs in and answers with the token.
-    pub fn sign_in(&self, name: &str, password: &str) -> String {
+    pub(crate) fn sign_in(&self, name: &str, password: &str) -> String {
         let body = serde_json::json!({"username": name, "password": password}).to_string();
         let answer = self.request(
             "POST",
@@ -217,7 +217,7 @@ impl Server {
     }
 
     /// The current session of a token; its status tells whether it is accepted.
-    pub fn session(&self, token: &str) -> Answer {
+    pub(crate) fn session(&self, token: &str) -> Answer {
         self.request(
             "GET",
             "/api/v1/session",
@@ -236,14 +236,14 @@ impl Drop for Server {
 
 /// An answer, whole.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn read(mut stream: TcpStream) -> Self {
+    pub(crate) fn read(mut stream: TcpStream) -> Self {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let text = String::from_utf8(bytes).unwrap();
@@ -258,16 +258,16 @@ impl Answer {
         }
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
 /// The password of the accounts of these tests.
-pub const PASSWORD: &str = "violet otter chess 47";
+pub(crate) const PASSWORD: &str = "violet otter chess 47";
 
 /// Adds an account by command.
-pub fn add_account(directory: &Path, name: &str) {
+pub(crate) fn add_account(directory: &Path, name: &str) {
     let arguments = ["account", "add", name, "--password-stdin"];
     let output = run_with_input(directory, &arguments, format!("{PASSWORD}\n").as_bytes());
     assert!(output.status.success(), "{}", stderr(&output));

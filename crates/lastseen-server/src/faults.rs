@@ -1,0 +1,105 @@
+//! A fault in the program, a panic, costs the request in which it happened and no other: it is answered 503.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use lastseen_axum::Problem;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// A layer that answers where a handler panics.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Faults;
+
+impl<S> Layer<S> for Faults {
+    type Service = FaultsService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        FaultsService { inner }
+    }
+}
+
+/// The service that [`Faults`] makes.
+#[derive(Clone, Debug)]
+pub(crate) struct FaultsService<S> {
+    inner: S,
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for FaultsService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
+    ResponseBody: From<Bytes>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = FaultsFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        FaultsFuture {
+            answer: self.inner.call(request),
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of [`FaultsService`] in the making.
+    pub(crate) struct FaultsFuture<F> {
+        #[pin]
+        answer: F,
+    }
+}
+
+impl<F, ResponseBody, E> Future for FaultsFuture<F>
+where
+    F: Future<Output = Result<Response<ResponseBody>, E>>,
+    ResponseBody: From<Bytes>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.project().answer;
+        // What the handler worked on is dropped with its future and never looked at again; what it shares with others
+        // is behind locks that are not poisoned, or in the store, whose transactions are undone.
+        match catch_unwind(AssertUnwindSafe(|| answer.poll(context))) {
+            Ok(poll) => poll,
+            // The log has the fault already: see `logs.rs`.
+            Err(_) => Poll::Ready(Ok(
+                Problem::unavailable("a fault in the program").into_http()
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_503_and_the_next_request_as_ever() {
+        let broken = get(|| async {
+            if std::hint::black_box(true) {
+                panic!("on purpose")
+            }
+        });
+        let mut router = Router::new()
+            .route("/broken", broken)
+            .route("/well", get(|| async { "well" }))
+            .layer(Faults);
+        for (path, status) in [("/broken", 503), ("/well", 200)] {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            assert_eq!(router.call(request).await.unwrap().status(), status);
+        }
+    }
+}
