@@ -15,6 +15,7 @@
 //! | [`listener`] | connections and their limits |
 //! | [`control`] | commands beside a running server |
 //! | [`jobs`] | what the server does by itself |
+//! | [`faults`] | what a panic is answered |
 //! | [`requests`], [`logs`], [`metrics`] | what is noted |
 //! | [`demo`] | a throw-away server with sessions of every kind |
 
@@ -25,6 +26,7 @@ pub mod config;
 pub mod control;
 mod demo;
 mod failure;
+mod faults;
 mod jobs;
 pub mod listener;
 pub mod logs;

@@ -17,6 +17,7 @@ use lastseen_axum::{
 
 use crate::app::Services;
 use crate::config::Effective;
+use crate::faults::Faults;
 use crate::metrics::Metrics;
 use crate::pages;
 use crate::proxies;
@@ -63,8 +64,9 @@ pub(crate) fn router(
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(services.clone())
-        // From the inside out: who is asking, what every answer says, what is noted of every request.
+        // From the inside out: who is asking, what a fault is answered, what every answer says, what is noted of every request.
         .layer(SessionsLayer::new(context))
+        .layer(Faults)
         .layer(headers.clone())
         .layer(Requests::new(Arc::clone(metrics), services.entropy.as_ref()))
 }
