@@ -14,6 +14,7 @@
 //! | [`caller`] | which credential of a request counts, what it says of its client |
 //! | [`cookie`] | the only place that reads, sets and clears the session cookie |
 //! | [`cookie_domain`] | the domain whose hosts share that cookie |
+//! | [`visitor`] | [`Visitor`]: whoever comes to sign in |
 //! | [`origin`] | whether a request comes from our own pages |
 //! | [`client_ip`] | the only place that decides whose address it is |
 //! | [`public_url`] | the address under which browsers reach the service |
@@ -43,6 +44,7 @@ pub mod problem;
 pub mod public_url;
 pub mod security_headers;
 pub mod view;
+pub mod visitor;
 
 pub use caller::Credential;
 pub use client_ip::TrustedProxies;
@@ -56,3 +58,4 @@ pub use layer::SessionsLayer;
 pub use problem::{Code, Problem};
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use security_headers::SecurityHeaders;
+pub use visitor::{SignedIn, Visitor};
