@@ -18,8 +18,8 @@ use icondata_si::{
 use kurbo::{Affine, BezPath, PathEl, Point};
 
 /// Every drawing is laid on a square of this many units. An icon is shown at 20 pixels, so rounding to
-/// whole units moves a line by at most a sixteenth of a pixel, and halves what is sent.
-const GRID: f64 = 160.0;
+/// whole units moves a line by at most an eighth of a pixel, and halves what is sent.
+const GRID: f64 = 80.0;
 
 /// One path of a drawing: what stands in `d`, and how overlapping parts are filled.
 struct Outline {
@@ -200,7 +200,7 @@ impl Pen {
 fn whole(units: f64) -> i32 {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "a drawing lies within its view box of 160 units"
+        reason = "a drawing lies within its view box of 80 units"
     )]
     let whole = units.round() as i32;
     whole
