@@ -88,11 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_handler_that_panics_is_answered_503_and_the_next_request_as_ever() {
-        let broken = get(|| async {
-            if std::hint::black_box(true) {
-                panic!("on purpose")
-            }
-        });
+        let broken = get(|| async { Vec::<u8>::new().remove(std::hint::black_box(0)).to_string() });
         let mut router = Router::new()
             .route("/broken", broken)
             .route("/well", get(|| async { "well" }))

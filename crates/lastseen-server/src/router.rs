@@ -76,7 +76,7 @@ fn description(context: &SessionsContext) -> ([(HeaderName, HeaderValue); 1], By
     let mut described = api::openapi::openapi(context.cookie());
     described.merge(sign_in::api::openapi());
     described.merge(proxies::openapi());
-    described.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    env!("CARGO_PKG_VERSION").clone_into(&mut described.info.version);
     api::openapi::describe_refusals(&mut described);
     // A description always becomes JSON: it is made of strings and lists.
     let json = described.to_json().unwrap_or_default();

@@ -1,7 +1,5 @@
 //! `lastseen demo` as a process.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
-
 mod support;
 
 use std::collections::HashSet;

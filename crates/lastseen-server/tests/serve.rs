@@ -1,7 +1,5 @@
 //! `lastseen serve` as a process: its first lines, its end, and who may have a database.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
-
 mod support;
 
 use std::io::{Read as _, Write as _};

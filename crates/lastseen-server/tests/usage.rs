@@ -1,7 +1,5 @@
 //! The command line: settings, help, exit statuses, and commands that need no database.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
-
 mod support;
 
 use std::process::Stdio;

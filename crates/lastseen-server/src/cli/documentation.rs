@@ -68,11 +68,8 @@ fn render_command(command: &clap::Command, above: &str, page: &mut Vec<u8>) -> s
         let shown = argument.to_string();
         // What clap shows in brackets of its own is optional or required already.
         let is_bare = shown.starts_with('-') && !argument.is_required_set();
-        usage.push_str(&if is_bare {
-            format!(" [{shown}]")
-        } else {
-            format!(" {shown}")
-        });
+        let (before, after) = if is_bare { (" [", "]") } else { (" ", "") };
+        usage.extend([before, &shown, after]);
     }
     let mut text = Roff::new();
     text.control("TP", []);

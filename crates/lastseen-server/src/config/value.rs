@@ -64,7 +64,7 @@ pub(super) fn duration_text(duration: Duration) -> String {
     let mut text = String::new();
     for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
         if seconds >= length {
-            text.push_str(&format!("{}{unit}", seconds / length));
+            text.extend([&(seconds / length).to_string(), unit]);
             seconds %= length;
         }
     }

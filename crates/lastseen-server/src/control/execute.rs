@@ -154,17 +154,14 @@ async fn list_sessions(
     let (mut cursor, mut place) = (None, None);
     loop {
         // An account's own list is short and sorted; all sessions are walked in the store's order.
-        let (found, more) = match &account {
-            Some(account) => {
-                let page = sessions.list(account, None, STEP, cursor, now).await?;
-                cursor = page.next;
-                (page.sessions, cursor.is_some())
-            }
-            None => {
-                let scan = sessions.scan(place, STEP, now).await?;
-                place = scan.next;
-                (scan.sessions, place.is_some())
-            }
+        let (found, more) = if let Some(account) = &account {
+            let page = sessions.list(account, None, STEP, cursor, now).await?;
+            cursor = page.next;
+            (page.sessions, cursor.is_some())
+        } else {
+            let scan = sessions.scan(place, STEP, now).await?;
+            place = scan.next;
+            (scan.sessions, place.is_some())
         };
         for session in found.iter().filter(|session| wanted(session)) {
             let text = String::from_utf8(session_json(session, false, now))?;

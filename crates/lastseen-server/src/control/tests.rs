@@ -146,7 +146,7 @@ async fn the_socket_goes_when_its_owner_stops() {
 
 #[tokio::test]
 async fn a_list_of_more_sessions_than_a_step_has_each_of_them_once() {
-    const SESSIONS: usize = 617;
+    const SESSIONS: usize = 616;
     let directory = tempfile::tempdir().unwrap();
     let services = services(directory.path()).await;
     let password = Password::new("violet otter chess 47");

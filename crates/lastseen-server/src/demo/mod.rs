@@ -1,6 +1,7 @@
 //! `lastseen demo`: the server on a throw-away database, with an account and sessions of every kind.
 
 mod furniture;
+mod pieces;
 
 pub(crate) use furniture::furnish;
 
@@ -43,7 +44,7 @@ pub(crate) fn run(mut typed: Typed) -> Result<(), Failure> {
             effective.listen
         )));
     }
-    let result = serve::run_for(&Purpose::Demo, &effective);
+    let result = serve::run_for(Purpose::Demo, &effective);
     // Dropping it would delete it as well, but would not say when it cannot.
     directory.close().map_err(|error| {
         Failure::refused(format_args!(

@@ -90,7 +90,7 @@ fn answer(headers: &SecurityHeaders, status: StatusCode, code: &str, detail: &st
     for (name, value) in &added {
         // The security headers are text of our own.
         if let Ok(value) = value.to_str() {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            text.extend([name.as_str(), ": ", value, "\r\n"]);
         }
     }
     text + "\r\n" + &body

@@ -16,7 +16,7 @@ use super::*;
 const LARGE: usize = 64 << 20;
 
 /// A server for one test, on a free port, that is never asked to stop.
-async fn server() -> SocketAddr {
+fn server() -> SocketAddr {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 64).unwrap();
     let address = listener.address();
     let router = Router::new()
@@ -31,7 +31,7 @@ async fn server() -> SocketAddr {
     tokio::spawn(async move {
         listener
             .serve(router, &headers, std::future::pending())
-            .await
+            .await;
     });
     address
 }
@@ -58,7 +58,7 @@ fn about(took: Duration, expected: Duration) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn half_a_head_is_answered_408_when_its_time_is_over() {
-    let stream = send(server().await, "GET /ok HTTP/1.1\r\nhost: x\r\n").await;
+    let stream = send(server(), "GET /ok HTTP/1.1\r\nhost: x\r\n").await;
     let (answer, took) = rest(stream).await;
     assert!(
         answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
@@ -70,7 +70,7 @@ async fn half_a_head_is_answered_408_when_its_time_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_that_comes_byte_by_byte_wins_no_time() {
-    let mut stream = send(server().await, "GET /ok HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
+    let mut stream = send(server(), "GET /ok HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     let begun = Instant::now();
     while begun.elapsed() < 3 * HEAD_TIME {
         sleep(Duration::from_secs(1)).await;
@@ -83,14 +83,14 @@ async fn a_head_that_comes_byte_by_byte_wins_no_time() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed_without_a_word() {
-    let (answer, took) = rest(send(server().await, "").await).await;
+    let (answer, took) = rest(send(server(), "").await).await;
     assert_eq!(answer, "");
     assert!(about(took, IDLE_TIME), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_is_kept_for_the_next_request_and_then_closed() {
-    let stream = send(server().await, "GET /ok HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let stream = send(server(), "GET /ok HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let (answer, took) = rest(stream).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(about(took, IDLE_TIME), "{took:?}");
@@ -99,14 +99,14 @@ async fn a_connection_is_kept_for_the_next_request_and_then_closed() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_given_up() {
     let head = "POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n12345";
-    let (answer, took) = rest(send(server().await, head).await).await;
+    let (answer, took) = rest(send(server(), head).await).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(about(took, BODY_TIME), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_nothing_of_its_answer_is_left() {
-    let stream = send(server().await, "GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let stream = send(server(), "GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await;
     // Far beyond the time that it may take nothing; the clock jumps only while the server has nothing to do.
     sleep(10 * limits::WRITE_STALL_TIME).await;
     let (answer, _) = rest(stream).await;
@@ -117,7 +117,7 @@ async fn a_peer_that_takes_nothing_of_its_answer_is_left() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_served_for_long_is_not_given_up() {
     let head = "GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let (answer, took) = rest(send(server().await, head).await).await;
+    let (answer, took) = rest(send(server(), head).await).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(about(took, Duration::from_secs(300)), "{took:?}");
 }
