@@ -14,6 +14,7 @@
 //! | [`proxies`] | checks for proxies that guard other services |
 //! | [`listener`] | connections and their limits |
 //! | [`control`] | commands beside a running server |
+//! | [`supervisor`], [`reload`] | what systemd, or whoever supervises, gives and is told; SIGHUP |
 //! | [`jobs`] | what the server does by itself |
 //! | [`faults`] | what a panic is answered |
 //! | [`requests`], [`logs`], [`metrics`] | what is noted |
@@ -21,6 +22,7 @@
 
 pub mod accounts;
 pub mod app;
+pub mod applications;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -33,9 +35,11 @@ pub mod logs;
 mod metrics;
 pub mod pages;
 pub mod proxies;
+mod reload;
 mod requests;
 pub mod router;
 mod serve;
 pub mod sign_in;
+mod supervisor;
 
 pub use failure::Failure;

@@ -1,6 +1,7 @@
 //! `lastseen serve`, from the first line to the last.
 
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use lastseen_axum::{PublicUrl, SecurityHeaders};
@@ -14,27 +15,34 @@ use crate::control::server::ControlSocket;
 use crate::failure::{Failure, plain};
 use crate::jobs::Jobs;
 use crate::listener::{Listener, limits};
-use crate::{logs, metrics, router};
+use crate::reload::{self, Reread};
+use crate::{logs, metrics, router, supervisor};
 
 /// How long what still runs off the request path (a password being hashed) may hold up the end of the process.
 const LAST_WORK: Duration = Duration::from_millis(200);
 
 /// What is different between the server and its demo.
 pub(crate) enum Purpose {
-    /// Serve whoever comes.
-    Serve,
+    /// Serve whoever comes, and read the settings again when asked to.
+    Serve(Reread),
     /// Show what it looks like.
     Demo,
 }
 
 /// Runs the server until it is asked to stop.
-pub(crate) fn run(effective: &Effective) -> Result<(), Failure> {
-    run_for(&Purpose::Serve, effective)
+pub(crate) fn run(effective: &Effective, reread: Reread) -> Result<(), Failure> {
+    run_for(Purpose::Serve(reread), effective)
 }
 
 /// Runs the server, or its demo, until it is asked to stop.
-pub(crate) fn run_for(purpose: &Purpose, effective: &Effective) -> Result<(), Failure> {
-    let _logs = logs::start(effective.log_format, effective.log_level)
+pub(crate) fn run_for(purpose: Purpose, effective: &Effective) -> Result<(), Failure> {
+    // First of all: what was taken leaves the environment, which may be changed only while there is one thread.
+    let socket = match purpose {
+        Purpose::Serve(_) => supervisor::inherited_socket()?,
+        // A socket from elsewhere might be open to more than this machine.
+        Purpose::Demo => None,
+    };
+    let logs = logs::start(effective.log_format, effective.log_level)
         .map_err(|error| Failure::refused(format_args!("the log cannot be started: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -43,21 +51,27 @@ pub(crate) fn run_for(purpose: &Purpose, effective: &Effective) -> Result<(), Fa
         .map_err(|error| {
             Failure::refused(format_args!("no threads can be started: {}", plain(&error)))
         })?;
-    let result = runtime.block_on(serve(purpose, effective));
+    let result = runtime.block_on(serve(purpose, effective, socket, logs.level()));
     runtime.shutdown_timeout(LAST_WORK);
     result
 }
 
-async fn serve(purpose: &Purpose, effective: &Effective) -> Result<(), Failure> {
+async fn serve(
+    purpose: Purpose,
+    effective: &Effective,
+    socket: Option<TcpListener>,
+    level: logs::Level,
+) -> Result<(), Failure> {
     // Before anything that could take long, so that a stop that comes early is heard.
     let mut stop = Stop::listen()?;
+    let hangup = hear(SignalKind::hangup())?;
     let DatabaseLocation::Sqlite(path) = &effective.database;
     let database = tokio::select! {
         database = app::open_database_in_turn(path) => database?,
         () = stop.asked() => return Ok(()),
     };
     let furniture = match purpose {
-        Purpose::Serve => Vec::new(),
+        Purpose::Serve(_) => Vec::new(),
         Purpose::Demo => crate::demo::furnish(&database, effective).await?,
     };
     let services = app::open(database, effective, Limits::OfSettings).await?;
@@ -68,7 +82,12 @@ async fn serve(purpose: &Purpose, effective: &Effective) -> Result<(), Failure> 
             plain(&error)
         ))
     })?;
-    let listener = bind(effective, "--listen", effective.listen)?;
+    let listener = match socket {
+        Some(socket) => Listener::inherit(socket, room(effective)).map_err(|error| {
+            Failure::refused(format_args!("the inherited socket: {}", plain(&error)))
+        })?,
+        None => bind(effective, "--listen", effective.listen)?,
+    };
     let metrics_listener = match effective.metrics_listen {
         Some(address) => Some(bind(effective, "--metrics-listen", address)?),
         None => None,
@@ -102,8 +121,27 @@ async fn serve(purpose: &Purpose, effective: &Effective) -> Result<(), Failure> 
         })
     });
 
-    listener.serve(router, &headers, stop.asked()).await;
+    let hangups = match purpose {
+        Purpose::Serve(reread) => tokio::spawn(reload::at_every_hangup(
+            hangup,
+            effective.clone(),
+            reread,
+            level,
+        )),
+        // Whoever closes the terminal of a demo has seen it.
+        Purpose::Demo => {
+            stop.hangup = Some(hangup);
+            tokio::spawn(std::future::pending())
+        }
+    };
+    supervisor::ready();
+    let asked = async {
+        stop.asked().await;
+        supervisor::stopping();
+    };
+    listener.serve(router, &headers, asked).await;
     tracing::info!(target: "lastseen", "stopping");
+    hangups.abort();
     _ = stopping.send(true);
     if let Some(metrics_server) = metrics_server {
         metrics_server.abort();
@@ -122,13 +160,18 @@ fn bind(
     setting: &str,
     address: std::net::SocketAddr,
 ) -> Result<Listener, Failure> {
+    Listener::bind(address, room(effective))
+        .map_err(|error| Failure::refused(format_args!("{setting} {address}: {}", plain(&error))))
+}
+
+/// How many connections there is room for.
+fn room(effective: &Effective) -> u32 {
     let descriptors = raise_descriptors().saturating_sub(limits::DESCRIPTORS_IN_RESERVE);
     let room = u32::try_from(descriptors).unwrap_or(u32::MAX).max(1);
     if room < effective.max_connections {
         tracing::warn!(target: "lastseen", room, "the limit on open files leaves room for fewer connections than --max-connections");
     }
-    Listener::bind(address, effective.max_connections.min(room))
-        .map_err(|error| Failure::refused(format_args!("{setting} {address}: {}", plain(&error))))
+    effective.max_connections.min(room)
 }
 
 /// Raises the limit on open files as far as this process may, and answers with it.
@@ -180,18 +223,21 @@ fn say(lines: &[String]) -> Result<(), Failure> {
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Option<Signal>,
+}
+
+fn hear(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| {
+        Failure::refused(format_args!("no signal can be heard: {}", plain(&error)))
+    })
 }
 
 impl Stop {
     fn listen() -> Result<Self, Failure> {
-        let hear = |kind| {
-            signal(kind).map_err(|error| {
-                Failure::refused(format_args!("no signal can be heard: {}", plain(&error)))
-            })
-        };
         Ok(Self {
             terminate: hear(SignalKind::terminate())?,
             interrupt: hear(SignalKind::interrupt())?,
+            hangup: None,
         })
     }
 
@@ -199,6 +245,12 @@ impl Stop {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = async {
+                match &mut self.hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            } => {}
         }
     }
 }

@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 
+/// The version, and the commit it was built from.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("LASTSEEN_BUILD"), ")");
+
 /// See every signed-in device of an account, and end any of them at once.
 ///
 /// Without a command it runs the server: `lastseen` is `lastseen serve`.
 #[derive(Debug, Parser)]
-#[command(name = "lastseen", version)]
+#[command(name = "lastseen", version = VERSION)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -51,6 +54,16 @@ pub(crate) enum Command {
 
     /// Says what is wrong with the settings, or prints the effective ones without secrets
     CheckConfig,
+
+    /// Says whether a running server is ready
+    ///
+    /// Asks `GET /readyz` of the server that listens where the settings say, and prints `ready`. Exit status 1 where
+    /// it is not ready or not there.
+    Health {
+        /// The server's own address, where it is not that of the settings
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
 
     /// Makes a consistent copy of the database, also while the server runs
     Backup {

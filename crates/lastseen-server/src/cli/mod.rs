@@ -2,7 +2,7 @@
 //!
 //! - `arguments.rs`: commands and their arguments; `settings.rs`: the settings, which every command takes.
 //! - `account.rs`, `sessions.rs`, `backup.rs`: commands about a database, beside a running server or alone.
-//! - `device.rs`, `check_config.rs`, `documentation.rs`: commands that need no database.
+//! - `device.rs`, `check_config.rs`, `health.rs`, `documentation.rs`: commands that need no database.
 //! - `ask.rs`, `output.rs`, `text.rs`: talking with the person at the terminal.
 
 mod account;
@@ -12,6 +12,7 @@ mod backup;
 mod check_config;
 mod device;
 mod documentation;
+mod health;
 pub(crate) mod output;
 mod sessions;
 mod settings;
@@ -46,17 +47,23 @@ fn try_run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Arguments::from_arg_matches(&matches).map_err(|error| Failure::usage(one_line(&error)))?;
     let command = command.command.unwrap_or(Command::Serve);
     let environment = std::env::vars_os().collect();
-    let typed = Typed::gather(given.flags, &environment, given.config.as_deref());
+    let gather =
+        move || Typed::gather(given.flags.clone(), &environment, given.config.as_deref());
+    let typed = gather();
     if let Command::CheckConfig = command {
         return check_config::run(typed);
     }
     let typed = typed?;
     match command {
-        Command::Serve => crate::serve::run(&Effective::work_out(typed)?),
+        Command::Serve => {
+            let reread = move || gather().and_then(Effective::work_out);
+            crate::serve::run(&Effective::work_out(typed)?, Box::new(reread))
+        }
         Command::Demo => crate::demo::run(typed),
         Command::Account(command) => account::run(command, &Effective::work_out(typed)?),
         Command::Sessions(command) => sessions::run(command, &Effective::work_out(typed)?),
         Command::Backup { file } => backup::run(&file, &Effective::work_out(typed)?),
+        Command::Health { url } => health::run(url.as_deref(), &Effective::work_out(typed)?),
         Command::Device { user_agents } => Effective::work_out(typed)
             .map_err(Failure::from)
             .and_then(|_| device::run(&user_agents)),
@@ -97,7 +104,7 @@ fn one_line(error: &clap::Error) -> String {
         line = rest.to_owned();
     }
     if let Some(suggestion) = error.get(ContextKind::SuggestedArg) {
-        line.push_str(&format!("; did you mean {suggestion}?"));
+        line = format!("{line}; did you mean {suggestion}?");
     }
     text::visible(&format!("{line} (lastseen --help says more)")).into_owned()
 }

@@ -189,14 +189,22 @@ impl Effective {
             };
             text.push_str(&line);
             if source != Source::Default {
-                text.push_str(&format!(
-                    " # {}",
-                    crate::cli::text::visible(&source.to_string())
-                ));
+                text.extend([" # ", &crate::cli::text::visible(&source.to_string())]);
             }
             text.push('\n');
         }
         text
+    }
+
+    /// The settings that have another value in `other`, by key.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let differs =
+            |setting: &&Setting| self.effective_text(setting) != other.effective_text(setting);
+        SETTINGS
+            .iter()
+            .filter(differs)
+            .map(|setting| setting.key)
+            .collect()
     }
 
     /// One setting as it would stand in a settings file.

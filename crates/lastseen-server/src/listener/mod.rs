@@ -69,7 +69,16 @@ impl Listener {
         // A restart must not wait for the old connections' last minutes; on Linux this never takes a port from another.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        let socket = socket.listen(limits::BACKLOG)?;
+        Self::around(socket.listen(limits::BACKLOG)?, max_connections)
+    }
+
+    /// Listens on a socket that somebody else has opened.
+    pub fn inherit(socket: std::net::TcpListener, max_connections: u32) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Self::around(TcpListener::from_std(socket)?, max_connections)
+    }
+
+    fn around(socket: TcpListener, max_connections: u32) -> io::Result<Self> {
         let address = socket.local_addr()?;
         Ok(Self {
             socket,
