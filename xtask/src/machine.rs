@@ -46,6 +46,16 @@ const NEEDS: &[Need] = &[
         packages: &["util-linux", "mount"],
         is_met: || process::succeeds("unshare", &["--user", "--map-root-user", "--mount", "true"]),
     },
+    Need {
+        what: "nginx and Caddy (`nginx`, `caddy`), behind which a service is guarded, and `openssl` for a certificate",
+        packages: &["nginx", "caddy", "openssl"],
+        is_met: || {
+            // Debian keeps nginx where only root's path leads.
+            (process::succeeds("nginx", &["-v"]) || Path::new("/usr/sbin/nginx").is_file())
+                && process::succeeds("caddy", &["version"])
+                && process::succeeds("openssl", &["version"])
+        },
+    },
 ];
 
 /// Makes sure that everything is here, or says what is not.
