@@ -10,6 +10,7 @@ use lastseen_sqlite::{Database, OpenError, Options, SqliteStore};
 use tokio::time::{Instant, sleep};
 
 use crate::accounts::{self, Accounts, Hashing, HashingSettings, SqliteAccountStore};
+use crate::applications::{self, Applications, SqliteApplicationStore};
 use crate::config::Effective;
 use crate::failure::Failure;
 use crate::sign_in::{SignIn, SqliteSignInStore};
@@ -30,6 +31,8 @@ pub struct Services {
     pub accounts: Accounts,
     /// Signing in to the accounts.
     pub sign_in: SignIn,
+    /// The applications that bring accounts of their own.
+    pub applications: Applications,
     /// The database that all of it is kept in.
     pub database: Database,
     /// The one clock.
@@ -74,7 +77,11 @@ pub(crate) async fn open_database(path: &Path) -> Result<Database, OpenError> {
     let opened = tokio::task::spawn_blocking(move || {
         Database::open(
             path,
-            &[SqliteStore::MIGRATIONS, accounts::MIGRATIONS],
+            &[
+                SqliteStore::MIGRATIONS,
+                accounts::MIGRATIONS,
+                applications::MIGRATIONS,
+            ],
             Options::default(),
         )
     });
@@ -132,10 +139,19 @@ pub(crate) async fn open_by_clock(
         Arc::clone(&clock),
         Arc::clone(&entropy),
     );
+    let applications = Applications::open(
+        Arc::new(SqliteApplicationStore::new(database.clone())),
+        sessions.clone(),
+        Arc::clone(&clock),
+        Arc::clone(&entropy),
+    )
+    .await
+    .map_err(Failure::refused)?;
     Ok(Services {
         sessions,
         accounts,
         sign_in,
+        applications,
         database,
         clock,
         entropy,

@@ -16,6 +16,7 @@ use lastseen_axum::{
 };
 
 use crate::app::Services;
+use crate::applications;
 use crate::config::Effective;
 use crate::faults::Faults;
 use crate::metrics::Metrics;
@@ -51,9 +52,14 @@ pub(crate) fn router(
         .merge(api::router())
         // Becoming a caller: /api/v1/sign-in, /api/v1/password.
         .merge(sign_in::api::router(services.sign_in.clone()))
+        // Other programs' accounts: /api/v1/accounts/…, /api/v1/introspect, /api/v1/revoke.
+        .merge(applications::api::router(services.applications.clone()))
+        .merge(applications::oauth::router(services.applications.clone()))
         .route("/api/v1/openapi.json", get(move || async move { description }))
         // The pages around them: /sign-in, /sign-out, /password, /set-up/….
         .merge(sign_in::forms::router(services.sign_in.clone(), pages::site(), return_targets.clone()))
+        // The page behind a link that an application gives out: /link/….
+        .merge(applications::forms::router(services.applications.clone(), pages::site()))
         // The sessions page: /sessions, /sessions/terminate, /sessions/assets/….
         .merge(sessions_page::router(pages::site()))
         // Checks for proxies in front of other services: /auth-request, /forward-auth.
@@ -75,6 +81,8 @@ pub(crate) fn router(
 fn description(context: &SessionsContext) -> ([(HeaderName, HeaderValue); 1], Bytes) {
     let mut described = api::openapi::openapi(context.cookie());
     described.merge(sign_in::api::openapi());
+    described.merge(applications::api::openapi());
+    described.merge(applications::oauth::openapi());
     described.merge(proxies::openapi());
     env!("CARGO_PKG_VERSION").clone_into(&mut described.info.version);
     api::openapi::describe_refusals(&mut described);

@@ -43,6 +43,10 @@ pub(crate) enum Command {
     #[command(subcommand, arg_required_else_help = false)]
     Sessions(SessionsCommand),
 
+    /// Adds, lists and removes applications, which sign people in themselves and keep their sessions here
+    #[command(subcommand, arg_required_else_help = false)]
+    Application(ApplicationCommand),
+
     /// Says what a user agent would be shown as
     ///
     /// Prints one JSON object a line, `{"operating_system":...,"browser":...,"user_agent":...}`, in the order given.
@@ -115,6 +119,26 @@ pub(crate) struct NameAndPassword {
     /// Reads the password from stdin instead of asking for it; one trailing line feed is dropped
     #[arg(long)]
     pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApplicationCommand {
+    /// Adds an application and prints its key
+    ///
+    /// The key is all that is printed, and this is the only time: only a hash of it is kept. The application sends it as
+    /// `Authorization: Bearer KEY`.
+    Add(ApplicationName),
+    /// Lists the applications
+    List,
+    /// Refuses an application's key from now on and ends every session of its accounts
+    Remove(ApplicationName),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplicationName {
+    /// Name of the application, 1 to 128 bytes without control characters; people see it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,11 +1,12 @@
 //! The command line.
 //!
 //! - `arguments.rs`: commands and their arguments; `settings.rs`: the settings, which every command takes.
-//! - `account.rs`, `sessions.rs`, `backup.rs`: commands about a database, beside a running server or alone.
+//! - `account.rs`, `application.rs`, `sessions.rs`, `backup.rs`: commands about a database, beside a running server or alone.
 //! - `device.rs`, `check_config.rs`, `health.rs`, `documentation.rs`: commands that need no database.
 //! - `ask.rs`, `output.rs`, `text.rs`: talking with the person at the terminal.
 
 mod account;
+mod application;
 mod arguments;
 mod ask;
 mod backup;
@@ -61,6 +62,7 @@ fn try_run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         }
         Command::Demo => crate::demo::run(typed),
         Command::Account(command) => account::run(command, &Effective::work_out(typed)?),
+        Command::Application(command) => application::run(command, &Effective::work_out(typed)?),
         Command::Sessions(command) => sessions::run(command, &Effective::work_out(typed)?),
         Command::Backup { file } => backup::run(&file, &Effective::work_out(typed)?),
         Command::Health { url } => health::run(url.as_deref(), &Effective::work_out(typed)?),
@@ -135,6 +137,8 @@ mod tests {
             &["frobnicate"],
             &["account"],
             &["account", "add"],
+            &["application"],
+            &["application", "remove"],
             &["sessions", "terminate"],
             &["sessions", "terminate", "--all", "--account", "ada"],
             &["sessions", "list", "--ip", "nowhere"],

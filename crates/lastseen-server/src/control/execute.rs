@@ -8,6 +8,7 @@ use lastseen_axum::view::{rfc3339, session_json};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::Sender;
 
+use super::message::Key;
 use super::{Request, Response};
 use crate::accounts::{self, AccountError};
 use crate::app::Services;
@@ -93,6 +94,13 @@ async fn carry_out(
                 .terminate_everything(services.clock.now())
                 .await?,
         ),
+        Request::AddApplication { name } => return add_application(services, &name, rows).await,
+        Request::ListApplications => return list_applications(services, rows).await,
+        Request::RemoveApplication { name } => {
+            let ended = services.applications.remove(&name).await;
+            let ended = ended.map_err(|error| Stop::Refused(format!("{name}: {error}")))?;
+            format!("application {name} removed; {}", terminated(ended))
+        }
         Request::Backup { file } => backup(services, file).await?,
     };
     Ok(Some(said))
@@ -129,6 +137,35 @@ async fn list_accounts(
             name: account.name.as_str().to_owned(),
             disabled: account.disabled,
             created_at: rfc3339(account.created_at),
+        };
+        rows.send(row).await.map_err(|_| Stop::NobodyListens)?;
+    }
+    Ok(None)
+}
+
+/// Adds an application and tells its key, and nothing else: what a script reads is the key.
+async fn add_application(
+    services: &Services,
+    name: &str,
+    rows: &Sender<Response>,
+) -> Result<Option<String>, Stop> {
+    let added = services.applications.add(name).await;
+    let key = added.map_err(|error| Stop::Refused(format!("{name}: {error}")))?;
+    let key = Key::new(key.reveal());
+    let row = Response::ApplicationKey { key };
+    rows.send(row).await.map_err(|_| Stop::NobodyListens)?;
+    Ok(None)
+}
+
+async fn list_applications(
+    services: &Services,
+    rows: &Sender<Response>,
+) -> Result<Option<String>, Stop> {
+    for application in services.applications.list().await? {
+        let row = Response::Application {
+            name: application.name.as_str().to_owned(),
+            is_leaving: application.is_leaving,
+            added_at: rfc3339(application.added_at),
         };
         rows.send(row).await.map_err(|_| Stop::NobodyListens)?;
     }

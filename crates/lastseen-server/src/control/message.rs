@@ -62,6 +62,18 @@ pub enum Request {
     },
     /// Ends every session of every account.
     TerminateEverything,
+    /// Adds an application; the answer has its key.
+    AddApplication {
+        /// Its name.
+        name: String,
+    },
+    /// Lists the applications.
+    ListApplications,
+    /// Refuses an application's key from now on, ends the sessions of its accounts and removes it.
+    RemoveApplication {
+        /// Its name.
+        name: String,
+    },
     /// Copies the database into a new file.
     Backup {
         /// The file; its path is absolute.
@@ -86,6 +98,20 @@ pub enum Response {
     Session {
         /// The JSON object.
         session: Box<RawValue>,
+    },
+    /// The key of a new application: the only time that it is told.
+    ApplicationKey {
+        /// The key.
+        key: Key,
+    },
+    /// An application.
+    Application {
+        /// Its name.
+        name: String,
+        /// Whether its removal broke off and must be asked for again.
+        is_leaving: bool,
+        /// When it was added, in RFC 3339.
+        added_at: String,
     },
     /// The owner is still at work. Says nothing about the request.
     Working,
@@ -130,6 +156,30 @@ impl Password {
 impl fmt::Debug for Password {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Password(..)")
+    }
+}
+
+/// An application's key on its way to whoever asked for it. It cannot be printed by accident, and leaves the memory when
+/// it is dropped.
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(transparent)]
+pub struct Key(String);
+
+impl Key {
+    /// The key that this text is.
+    pub fn new(key: String) -> Self {
+        Self(key)
+    }
+
+    /// The key in the clear.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Key(..)")
     }
 }
 

@@ -1,0 +1,206 @@
+//! Applications in SQLite.
+
+use async_trait::async_trait;
+use lastseen::token::SecretHash;
+use lastseen::{ApplicationId, SessionId, Timestamp, Unavailable};
+use lastseen_sqlite::{Database, Error, Migration, MigrationSet};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+
+use super::name::ApplicationName;
+use super::store::{Added, ApplicationStore, StoredApplication, StoredLink};
+
+/// The tables of applications and their links.
+pub const MIGRATIONS: MigrationSet = MigrationSet {
+    name: "applications",
+    migrations: &[Migration {
+        name: "applications",
+        sql: include_str!("migrations/0001_applications.sql"),
+    }],
+};
+
+/// The applications in one database, which must have been opened with [`MIGRATIONS`].
+#[derive(Clone)]
+pub struct SqliteApplicationStore {
+    database: Database,
+}
+
+impl SqliteApplicationStore {
+    /// The applications in `database`.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    async fn read<Answer: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
+    ) -> Result<Answer, Unavailable> {
+        self.database.read(work).await.map_err(Unavailable::because)
+    }
+
+    async fn write<Answer: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
+    ) -> Result<Answer, Unavailable> {
+        self.database
+            .write(work)
+            .await
+            .map_err(Unavailable::because)
+    }
+}
+
+#[async_trait]
+impl ApplicationStore for SqliteApplicationStore {
+    async fn add(
+        &self,
+        name: &ApplicationName,
+        key_hash: SecretHash,
+        added_at: Timestamp,
+    ) -> Result<Added, Unavailable> {
+        let (name, key) = (name.clone(), name.key());
+        self.write(move |transaction| {
+            // The one writer has the database to itself, so nothing can come between question and answer.
+            let taken = transaction
+                .prepare_cached("SELECT 1 FROM application WHERE name_key = ?1")?
+                .exists([key.as_str()])?;
+            if taken {
+                return Ok(Added::NameTaken);
+            }
+            let id = transaction
+                .prepare_cached(
+                    "INSERT INTO application (name, name_key, key_hash, added_at, is_leaving)
+                     VALUES (?1, ?2, ?3, ?4, 0)",
+                )?
+                .insert(params![
+                    name.as_str(),
+                    key.as_str(),
+                    key_hash.as_bytes(),
+                    added_at.as_millisecond(),
+                ])?;
+            let id = u32::try_from(id)
+                .map_err(|_| Error::Corrupt("every number of an application is taken".into()))?;
+            Ok(Added::Done(ApplicationId(id)))
+        })
+        .await
+    }
+
+    async fn list(&self) -> Result<Vec<StoredApplication>, Unavailable> {
+        self.read(|transaction| {
+            transaction
+                .prepare_cached(
+                    "SELECT id, name, key_hash, added_at, is_leaving FROM application ORDER BY name_key",
+                )?
+                .query_map([], read_application)?
+                .map(|row| row?)
+                .collect()
+        })
+        .await
+    }
+
+    async fn begin_removal(&self, id: ApplicationId) -> Result<(), Unavailable> {
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached("UPDATE application SET is_leaving = 1 WHERE id = ?1")?
+                .execute([id.0])?;
+            transaction
+                .prepare_cached("DELETE FROM application_link WHERE application = ?1")?
+                .execute([id.0])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn finish_removal(&self, id: ApplicationId) -> Result<(), Unavailable> {
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached("DELETE FROM application WHERE id = ?1")?
+                .execute([id.0])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn add_link(&self, link: StoredLink, now: Timestamp) -> Result<bool, Unavailable> {
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached("DELETE FROM application_link WHERE expires_at <= ?1")?
+                .execute([now.as_millisecond()])?;
+            let kept = transaction
+                .prepare_cached(
+                    "INSERT INTO application_link (id, secret_hash, application, session, expires_at)
+                     SELECT ?1, ?2, id, ?4, ?5 FROM application WHERE id = ?3 AND is_leaving = 0",
+                )?
+                .execute(params![
+                    link.id,
+                    link.secret_hash.as_bytes(),
+                    link.application.0,
+                    link.session.as_bytes(),
+                    link.expires_at.as_millisecond(),
+                ])?;
+            Ok(kept == 1)
+        })
+        .await
+    }
+
+    async fn find_link(&self, id: &[u8; 16]) -> Result<Option<StoredLink>, Unavailable> {
+        let id = *id;
+        self.read(move |transaction| find_link(transaction, id))
+            .await
+    }
+
+    async fn take_link(
+        &self,
+        id: &[u8; 16],
+        secret_hash: SecretHash,
+        now: Timestamp,
+    ) -> Result<Option<StoredLink>, Unavailable> {
+        let id = *id;
+        self.write(move |transaction| {
+            // Hashes are compared here, in constant time, and not by the database.
+            let Some(link) = find_link(transaction, id)?
+                .filter(|link| link.secret_hash == secret_hash && now < link.expires_at)
+            else {
+                return Ok(None);
+            };
+            transaction
+                .prepare_cached("DELETE FROM application_link WHERE id = ?1")?
+                .execute([id])?;
+            Ok(Some(link))
+        })
+        .await
+    }
+}
+
+fn find_link(transaction: &Transaction<'_>, id: [u8; 16]) -> Result<Option<StoredLink>, Error> {
+    let found = transaction
+        .prepare_cached(
+            "SELECT secret_hash, application, session, expires_at FROM application_link WHERE id = ?1",
+        )?
+        .query_row([id], |row| {
+            Ok(StoredLink {
+                id,
+                secret_hash: SecretHash::from_bytes(row.get(0)?),
+                application: ApplicationId(row.get(1)?),
+                session: SessionId::from_bytes(row.get(2)?),
+                expires_at: Timestamp::from_millisecond(row.get(3)?),
+            })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+/// Reads a row; the inner error says that it cannot have been written by this program.
+fn read_application(row: &Row<'_>) -> rusqlite::Result<Result<StoredApplication, Error>> {
+    let name: String = row.get(1)?;
+    let Ok(name) = ApplicationName::new(&name) else {
+        return Ok(Err(Error::Corrupt(
+            "an application has a name that none can have".into(),
+        )));
+    };
+    Ok(Ok(StoredApplication {
+        id: ApplicationId(row.get(0)?),
+        name,
+        key_hash: SecretHash::from_bytes(row.get(2)?),
+        added_at: Timestamp::from_millisecond(row.get(3)?),
+        is_leaving: row.get(4)?,
+    }))
+}

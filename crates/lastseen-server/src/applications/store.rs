@@ -1,0 +1,83 @@
+//! What a store of applications must do.
+
+use async_trait::async_trait;
+use lastseen::token::SecretHash;
+use lastseen::{ApplicationId, SessionId, Timestamp, Unavailable};
+
+use super::name::ApplicationName;
+
+/// An application as a store keeps it.
+#[derive(Clone, Debug)]
+pub struct StoredApplication {
+    /// Its number: never another application's, also after its removal.
+    pub id: ApplicationId,
+    /// What it is called.
+    pub name: ApplicationName,
+    /// What is kept of its key.
+    pub key_hash: SecretHash,
+    /// When it was added.
+    pub added_at: Timestamp,
+    /// Its removal has begun: its key is refused.
+    pub is_leaving: bool,
+}
+
+/// Whether an application was added.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Added {
+    /// It is there, durably, under this number.
+    Done(ApplicationId),
+    /// Another application has that name, perhaps one that is being removed.
+    NameTaken,
+}
+
+/// A link into the pages that was given out.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredLink {
+    /// Its public name.
+    pub id: [u8; 16],
+    /// What is kept of its secret.
+    pub secret_hash: SecretHash,
+    /// Whose it is.
+    pub application: ApplicationId,
+    /// The session that it signs in to the pages.
+    pub session: SessionId,
+    /// From when on it is worth nothing.
+    pub expires_at: Timestamp,
+}
+
+/// Keeps applications and their links, and judges nothing. What it answers is durable.
+#[async_trait]
+pub trait ApplicationStore: Send + Sync + 'static {
+    /// Adds an application, if there is none of that name.
+    async fn add(
+        &self,
+        name: &ApplicationName,
+        key_hash: SecretHash,
+        added_at: Timestamp,
+    ) -> Result<Added, Unavailable>;
+
+    /// Every application, by name; those that are being removed, too.
+    async fn list(&self) -> Result<Vec<StoredApplication>, Unavailable>;
+
+    /// Notes that the removal of an application has begun, and forgets its links. It is given no more.
+    async fn begin_removal(&self, id: ApplicationId) -> Result<(), Unavailable>;
+
+    /// Removes an application. Its number is not given away again.
+    async fn finish_removal(&self, id: ApplicationId) -> Result<(), Unavailable>;
+
+    /// Keeps a link, if its application is there and stays; says whether it is. Forgets those that are worth
+    /// nothing at `now`.
+    async fn add_link(&self, link: StoredLink, now: Timestamp) -> Result<bool, Unavailable>;
+
+    /// The link with this name, used by nobody yet.
+    async fn find_link(&self, id: &[u8; 16]) -> Result<Option<StoredLink>, Unavailable>;
+
+    /// Takes the link with this name away, if its secret is the one with this hash and it is still good at
+    /// `now`. In one step: of many who ask at once one gets it.
+    async fn take_link(
+        &self,
+        id: &[u8; 16],
+        secret_hash: SecretHash,
+        now: Timestamp,
+    ) -> Result<Option<StoredLink>, Unavailable>;
+}

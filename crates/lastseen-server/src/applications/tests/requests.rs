@@ -1,0 +1,462 @@
+//! The JSON requests, one at a time.
+
+use super::*;
+
+#[tokio::test]
+async fn a_session_is_created_as_the_application_tells() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let body = json!({
+        "name": "Ada",
+        "user_agent": CHROME,
+        "client_hints": {
+            "Sec-CH-UA-Platform": "\"Windows\"",
+            "sec-ch-ua-platform-version": "\"15.0.0\"",
+            "sec-ch-ua": null,
+            "x-unknown": "ignored",
+        },
+        "ip_address": "203.0.113.7",
+        "remember": true,
+    });
+    let answer = shop.post(&sessions_of("ada@shop.example"), body).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    assert_eq!(answer.headers[CONTENT_TYPE], "application/json");
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert!(!answer.headers.contains_key("set-cookie"));
+    let body = answer.json();
+    assert_eq!(body.as_object().unwrap().len(), 2);
+    let session = &body["session"];
+    assert_eq!(
+        session["account"],
+        json!({"id": "ada@shop.example", "name": "Ada"})
+    );
+    assert_eq!(session["current"], false);
+    assert_eq!(
+        session["operating_system"],
+        json!({"name": "Windows", "version": "11"})
+    );
+    assert_eq!(session["ip_address"], "203.0.113.7");
+    assert_eq!(session["remembered"], true);
+    assert!(server.accepts(body["token"].as_str().unwrap()).await);
+}
+
+#[tokio::test]
+async fn nothing_is_taken_from_the_applications_own_connection() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let bearer = format!("Bearer {}", shop.key);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("user-agent", CHROME),
+        ("x-forwarded-for", "198.51.100.9"),
+    ];
+    let answer = server
+        .send("POST", &sessions_of("ada"), &headers, "{}")
+        .await;
+    let session = &answer.json()["session"];
+    assert_eq!(session["ip_address"], Value::Null);
+    assert_eq!(session["user_agent"], "Unknown device");
+}
+
+#[tokio::test]
+async fn an_account_is_called_by_its_last_name_or_else_by_its_id() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let name_after = async |body: Value| {
+        let answer = shop.post(&sessions_of("42"), body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        answer.json()["session"]["account"]["name"].clone()
+    };
+    assert_eq!(name_after(json!({})).await, "42");
+    assert_eq!(name_after(json!({"name": "Ada"})).await, "Ada");
+    assert_eq!(name_after(json!({"name": null})).await, "Ada");
+    // Everywhere, the sessions from before too.
+    let listed = shop.get(&sessions_of("42")).await.json();
+    for session in listed["sessions"].as_array().unwrap() {
+        assert_eq!(session["account"]["name"], "Ada");
+    }
+    for name in [String::new(), "x".repeat(129), "a\u{0}b".to_owned()] {
+        let answer = shop.post(&sessions_of("42"), json!({"name": name})).await;
+        answer.assert_problem("invalid_request");
+    }
+    assert_eq!(
+        name_after(json!({"name": "é".repeat(64)})).await,
+        "é".repeat(64)
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_describe_a_sign_in_is_an_invalid_request() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let path = sessions_of("ada");
+    for body in [
+        json!([]),
+        json!({"unknown": 1}),
+        json!({"name": 1}),
+        json!({"remember": "yes"}),
+        json!({"ip_address": "nowhere"}),
+        json!({"ip_address": "203.0.113.7:80"}),
+        json!({"client_hints": []}),
+        json!({"client_hints": {"sec-ch-ua": 1}}),
+    ] {
+        shop.post(&path, body)
+            .await
+            .assert_problem("invalid_request");
+    }
+    let answer = shop
+        .send("POST", &path, "application/json", "{".into())
+        .await;
+    answer.assert_problem("invalid_request");
+    let answer = shop.send("POST", &path, "text/plain", "{}".into()).await;
+    answer.assert_problem("unsupported_media_type");
+    let answer = shop.post_nothing(&path).await;
+    answer.assert_problem("unsupported_media_type");
+    let long = format!("{{\"user_agent\":\"{}\"}}", "a".repeat(65_536));
+    let answer = shop.send("POST", &path, "application/json", long).await;
+    answer.assert_problem("too_large");
+    assert!(shop.ids_of("ada").await.is_empty());
+}
+
+#[tokio::test]
+async fn an_account_is_named_to_the_byte() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let longest = "x".repeat(128);
+    let ids = [
+        "ada",
+        "Ada",
+        "a/b",
+        "a%2Fb",
+        "a",
+        "b",
+        "é",
+        "e\u{301}",
+        "a\0b",
+        "..",
+        ".",
+        "a b",
+        "a+b",
+        "%",
+        "sessions",
+        "terminate",
+        "?",
+        "#",
+        "\\",
+        "\"",
+        "😀",
+        &longest,
+    ];
+    let mut tokens = Vec::new();
+    for id in ids {
+        let answer = shop.post(&sessions_of(id), json!({})).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{id:?}");
+        let body = answer.json();
+        assert_eq!(body["session"]["account"]["id"], id);
+        tokens.push(body["token"].as_str().unwrap().to_owned());
+    }
+    for (id, token) in ids.iter().zip(&tokens) {
+        assert_eq!(shop.ids_of(id).await.len(), 1, "{id:?}");
+        assert_eq!(shop.introspect(token).await["sub"], *id);
+    }
+}
+
+#[tokio::test]
+async fn an_account_id_is_decoded_once_and_has_1_to_128_bytes() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let sessions = async |segment: &str| {
+        shop.get(&format!("/api/v1/accounts/{segment}/sessions"))
+            .await
+    };
+    // One and the same account, however much of it is encoded.
+    shop.begin("a-b").await;
+    for segment in ["a-b", "a%2Db", "%61%2d%62"] {
+        let listed = sessions(segment).await.json();
+        assert_eq!(listed["sessions"].as_array().unwrap().len(), 1, "{segment}");
+    }
+    assert_eq!(sessions("a%252Db").await.json()["sessions"], json!([]));
+    for segment in [
+        "%",
+        "%4",
+        "%zz",
+        "%ff",
+        "a%c3",
+        &"x".repeat(129),
+        &"%C3%A9".repeat(65),
+    ] {
+        sessions(segment).await.assert_problem("invalid_request");
+    }
+    sessions("").await.assert_problem("invalid_request");
+    // A slash that is not encoded ends the segment.
+    sessions("a/b").await.assert_problem("not_found");
+}
+
+#[tokio::test]
+async fn the_list_comes_in_pages_and_nobody_is_current() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let mut begun = Vec::new();
+    for _ in 0..5 {
+        begun.insert(0, shop.begin("ada").await.1);
+        server.clock.pass(Duration::from_secs(1));
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = shop
+            .get(&format!("{}?limit=2{cursor}", sessions_of("ada")))
+            .await
+            .json();
+        for session in page["sessions"].as_array().unwrap() {
+            assert_eq!(session["current"], false);
+            seen.push(session["id"].as_str().unwrap().to_owned());
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, begun);
+    for query in ["limit=0", "limit=201", "cursor=x"] {
+        let answer = shop.get(&format!("{}?{query}", sessions_of("ada"))).await;
+        answer.assert_problem("invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_was_never_named_has_an_empty_list() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let answer = shop.get(&sessions_of("nobody")).await;
+    assert_eq!(answer.json(), json!({"sessions": [], "next_cursor": null}));
+    let path = format!("{}/terminate-others", sessions_of("nobody"));
+    assert_eq!(
+        shop.post(&path, json!({"keep": null})).await.json(),
+        json!({"terminated": 0})
+    );
+}
+
+#[tokio::test]
+async fn a_session_is_terminated_once_and_for_all() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let (token, id) = shop.begin("ada").await;
+    let path = format!("{}/{id}", sessions_of("ada"));
+    for _ in 0..2 {
+        let answer = shop.delete(&path).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+        assert!(answer.body.is_empty());
+        assert!(!answer.headers.contains_key("set-cookie"));
+    }
+    assert!(!server.accepts(&token).await);
+    assert!(shop.ids_of("ada").await.is_empty());
+    assert_eq!(shop.introspect(&token).await, json!({"active": false}));
+    for id in ["nonsense", &"0".repeat(26)] {
+        let answer = shop.delete(&format!("{}/{id}", sessions_of("ada"))).await;
+        answer.assert_problem("not_found");
+    }
+}
+
+#[tokio::test]
+async fn several_sessions_end_together_or_not_at_all() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let (one, two) = (shop.begin("ada").await, shop.begin("ada").await);
+    let bob = shop.begin("bob").await;
+    let path = format!("{}/terminate", sessions_of("ada"));
+    for ids in [
+        json!([one.1, bob.1]),
+        json!([one.1, "nonsense"]),
+        json!([one.1, "0".repeat(26)]),
+    ] {
+        let answer = shop.post(&path, json!({"ids": ids})).await;
+        answer.assert_problem("not_found");
+    }
+    for body in [json!({}), json!({"ids": []}), json!({"ids": [1]})] {
+        shop.post(&path, body)
+            .await
+            .assert_problem("invalid_request");
+    }
+    assert!(server.accepts(&one.0).await);
+    let answer = shop
+        .post(&path, json!({"ids": [one.1, two.1, one.1]}))
+        .await;
+    assert_eq!(answer.json(), json!({"terminated": 2}));
+    assert!(!server.accepts(&one.0).await && !server.accepts(&two.0).await);
+    assert!(server.accepts(&bob.0).await);
+}
+
+#[tokio::test]
+async fn all_sessions_but_one_end_or_all_of_them() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let (one, _two) = (shop.begin("ada").await, shop.begin("ada").await);
+    let bob = shop.begin("bob").await;
+    let path = format!("{}/terminate-others", sessions_of("ada"));
+    for keep in [json!(bob.1), json!("nonsense"), json!("0".repeat(26))] {
+        let answer = shop.post(&path, json!({"keep": keep})).await;
+        answer.assert_problem("not_found");
+    }
+    // A misspelt member must not end everything.
+    for body in [json!({}), json!({"kept": one.1}), json!({"keep": 1})] {
+        shop.post(&path, body)
+            .await
+            .assert_problem("invalid_request");
+    }
+    assert_eq!(shop.ids_of("ada").await.len(), 2);
+    let answer = shop.post(&path, json!({"keep": one.1})).await;
+    assert_eq!(answer.json(), json!({"terminated": 1}));
+    assert_eq!(shop.ids_of("ada").await, std::slice::from_ref(&one.1));
+    let answer = shop.post(&path, json!({"keep": null})).await;
+    assert_eq!(answer.json(), json!({"terminated": 1}));
+    assert!(!server.accepts(&one.0).await);
+    assert!(server.accepts(&bob.0).await);
+}
+
+#[tokio::test]
+async fn what_an_application_ends_is_on_record_as_ended_by_it() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let (_, id) = shop.begin("ada").await;
+    shop.delete(&format!("{}/{id}", sessions_of("ada"))).await;
+    let store = SqliteStore::new(server.database.clone());
+    let record = store.find(id.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(record.ended.unwrap().by, lastseen::EndedBy::Application);
+}
+
+/// Every request of an application, with a body that it takes.
+fn every_request(id: &str) -> Vec<(&'static str, String, &'static str, String)> {
+    let sessions = sessions_of("ada");
+    let json = "application/json";
+    let form = "application/x-www-form-urlencoded";
+    vec![
+        ("POST", sessions.clone(), json, "{}".into()),
+        ("GET", sessions.clone(), "", String::new()),
+        ("DELETE", format!("{sessions}/{id}"), "", String::new()),
+        (
+            "POST",
+            format!("{sessions}/terminate"),
+            json,
+            format!("{{\"ids\":[\"{id}\"]}}"),
+        ),
+        (
+            "POST",
+            format!("{sessions}/terminate-others"),
+            json,
+            "{\"keep\":null}".into(),
+        ),
+        ("POST", format!("{sessions}/{id}/link"), "", String::new()),
+        ("POST", "/api/v1/introspect".into(), form, "token=x".into()),
+        ("POST", "/api/v1/revoke".into(), form, "token=x".into()),
+    ]
+}
+
+#[tokio::test]
+async fn whatever_is_no_key_is_not_signed_in() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let (token, id) = shop.begin("ada").await;
+    let other = lastseen::token::Secret::<lastseen::token::ApplicationSecret>::generate(
+        crate::applications::key::name_of(lastseen::ApplicationId(1)),
+        server.entropy.as_ref(),
+    );
+    let mut mangled = shop.key.clone();
+    mangled.replace_range(20..21, if &mangled[20..21] == "A" { "B" } else { "A" });
+    let cookie = format!("__Host-lastseen={token}");
+    let key_as_cookie = format!("__Host-lastseen={}", shop.key);
+    for headers in [
+        vec![],
+        vec![("authorization", "Bearer".to_owned())],
+        vec![("authorization", format!("Bearer {token}"))],
+        vec![("authorization", format!("Bearer {mangled}"))],
+        vec![("authorization", format!("Bearer {}", other.reveal()))],
+        vec![("authorization", format!("Basic {}", shop.key))],
+        vec![("authorization", shop.key.clone())],
+        vec![("cookie", cookie)],
+        vec![("cookie", key_as_cookie)],
+    ] {
+        for (method, path, content_type, body) in every_request(&id) {
+            let mut sent = vec![("content-type", content_type)];
+            sent.retain(|(_, value)| !value.is_empty());
+            sent.extend(headers.iter().map(|(name, value)| (*name, value.as_str())));
+            let answer = server.send(method, &path, &sent, body).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+            assert_eq!(answer.json()["code"], "not_signed_in", "{method} {path}");
+            assert!(
+                answer.headers.contains_key("www-authenticate"),
+                "{method} {path}"
+            );
+            if path != "/api/v1/revoke" {
+                answer.assert_problem("not_signed_in");
+            }
+        }
+    }
+    // And an application key is no session token.
+    assert!(!server.accepts(&shop.key).await);
+    assert!(server.accepts(&token).await);
+}
+
+#[tokio::test]
+async fn where_a_key_and_the_cookie_are_sent_the_key_counts() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let (_, id) = shop.begin("ada").await;
+    let built_in = server.built_in("ada").await.token.reveal();
+    let bearer = format!("Bearer {}", shop.key);
+    let cookie = format!("__Host-lastseen={built_in}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("cookie", cookie.as_str()),
+    ];
+    let answer = server.send("GET", &sessions_of("ada"), &headers, "").await;
+    assert_eq!(answer.json()["sessions"][0]["id"], id);
+    assert_eq!(answer.json()["sessions"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_asked_is_unavailable_and_a_bad_key_stays_a_bad_key() {
+    let (store, folder) = (memory(), tempfile::tempdir().unwrap());
+    let database = Server::database(&folder);
+    let clock = Arc::new(TestClock::new());
+    let server = Server::over(store.clone(), database, folder, clock, Arc::default()).await;
+    let shop = server.application("Shop").await;
+    // A session that only the store knows: of an account that nobody asked about yet.
+    let id = "0".repeat(26);
+    let unknown = lastseen::SessionToken::generate([9; 16], server.entropy.as_ref()).reveal();
+    store.set_unavailable(true);
+    for (method, path, content_type, body) in every_request(&id) {
+        let body = body.replace("token=x", &format!("token={unknown}"));
+        let answer = shop.send(method, &path, content_type, body.clone()).await;
+        answer.assert_problem("unavailable");
+        let headers = [
+            ("content-type", content_type),
+            ("authorization", "Bearer nonsense"),
+        ];
+        let answer = server.send(method, &path, &headers, body).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_an_address_does_not_take_is_not_allowed() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let sessions = sessions_of("ada");
+    for (method, path) in [
+        ("PUT", sessions.clone()),
+        ("GET", format!("{sessions}/terminate-others")),
+        ("POST", format!("{sessions}/{}", "0".repeat(26))),
+        ("GET", "/api/v1/introspect".into()),
+        ("GET", "/api/v1/revoke".into()),
+    ] {
+        let answer = shop.send(method, &path, "", String::new()).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method} {path}"
+        );
+        assert!(answer.headers.contains_key("allow"), "{method} {path}");
+        answer.assert_problem("method_not_allowed");
+    }
+}
