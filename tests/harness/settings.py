@@ -5,6 +5,8 @@ SETTINGS = {
     "database": "sqlite:lastseen.db",
     "public-url": None,
     "trusted-proxy": None,
+    "return-host": None,
+    "cookie-domain": None,
     "idle-timeout": "12h",
     "remembered-idle-timeout": "14d",
     "absolute-lifetime": "30d",

@@ -22,6 +22,8 @@ API = [
     ("POST", "/api/v1/sessions/terminate"),
     ("POST", "/api/v1/sessions/terminate-others"),
     ("GET", "/api/v1/openapi.json"),
+    ("GET", "/auth-request"),
+    ("GET", "/forward-auth"),
 ]
 PAGES = [("GET", path) for path in ("/", "/sign-in", "/sessions", "/password")]
 OTHERS = [
