@@ -38,7 +38,8 @@ def is_closed_to_newcomers(server: Lastseen) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", server.port), timeout=5):
             return False
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
+        # A reset: the system had taken the connection, and the program has gone before it did.
         return True
 
 
