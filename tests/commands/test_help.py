@@ -24,6 +24,7 @@ COMMANDS = [
     ("sessions", "list"),
     ("sessions", "terminate"),
     ("device",),
+    ("health",),
     ("check-config",),
     ("backup",),
 ]

@@ -108,11 +108,14 @@ class Lastseen:
         listen: str | None = "127.0.0.1:0",
         database: str = "lastseen.db",
         use_database: bool = True,
+        close_fds: bool = True,
     ) -> None:
         self.directory = directory
         self.database = database
         self.environment = dict(environment or {})
         self.prefix = list(prefix)
+        #: Whether the process gets no descriptor of ours but the usual three.
+        self.close_fds = close_fds
         self.arguments = list(command)
         if listen is not None:
             self.arguments += ["--listen", listen]
@@ -147,6 +150,7 @@ class Lastseen:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                close_fds=self.close_fds,
             )
         self._reader = threading.Thread(
             target=self._read, args=(self.process, self.lines), daemon=True

@@ -47,6 +47,25 @@ const NEEDS: &[Need] = &[
         is_met: || process::succeeds("unshare", &["--user", "--map-root-user", "--mount", "true"]),
     },
     Need {
+        what: "systemd's own checks of units (`systemd-analyze`)",
+        packages: &["systemd"],
+        is_met: || process::succeeds("systemd-analyze", &["--version"]),
+    },
+    Need {
+        what: "`strace`, which shows what the server asks of the kernel, and `ps`",
+        packages: &["strace", "procps"],
+        is_met: || process::succeeds("strace", &["true"]) && process::succeeds("ps", &["-V"]),
+    },
+    Need {
+        what: "what makes a Debian package (`dpkg-shlibdeps`, `strip`) and reads its manual (`man`)",
+        packages: &["dpkg-dev", "binutils", "man-db"],
+        is_met: || {
+            process::succeeds("dpkg-shlibdeps", &["--version"])
+                && process::succeeds("strip", &["--version"])
+                && process::succeeds("man", &["--version"])
+        },
+    },
+    Need {
         what: "nginx and Caddy (`nginx`, `caddy`), behind which a service is guarded, and `openssl` for a certificate",
         packages: &["nginx", "caddy", "openssl"],
         is_met: || {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `test` | runs every test, after installing what the tests need |
 //! | `check` | format, lints, documentation, licences: what needs no test |
+//! | `package` | makes the Debian package |
 //! | `fuzz` | gives every fuzz target some time |
 //! | `bench` | measures Lastseen beside what people would use instead |
 //! | `instructions` | counts what the verbs take, and compares it with what was recorded |
@@ -18,6 +19,7 @@ mod fuzz;
 mod instructions;
 mod links;
 mod machine;
+mod package;
 mod process;
 mod test;
 mod tool;
@@ -43,6 +45,8 @@ enum Chore {
     Test(test::Arguments),
     /// Check everything that needs no test: format, lints, documentation and its links, licences.
     Check,
+    /// Make the Debian package of the program, its unit, manual and completions.
+    Package(package::Arguments),
     /// Feed every fuzz target with random input for a while.
     Fuzz(fuzz::Arguments),
     /// Measure Lastseen over HTTP beside a floor and what people would use instead.
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Check => check::run(),
+        Chore::Package(arguments) => package::run(&arguments),
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Instructions(arguments) => instructions::run(&arguments),

@@ -15,6 +15,18 @@ pub(crate) fn root() -> PathBuf {
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
+/// Cargo's target folder, which `CARGO_TARGET_DIR` may have moved.
+pub(crate) fn target() -> Result<PathBuf> {
+    let root = root();
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        // Cargo reads a relative one from where it was called; we call it from the root.
+        Some(folder) => {
+            std::path::absolute(root.join(folder)).context("CARGO_TARGET_DIR is no path")
+        }
+        None => Ok(root.join("target")),
+    }
+}
+
 /// The cargo that called us, so that the tool chain is the same throughout.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -56,7 +56,10 @@ fn python(arguments: &[String]) -> Result<()> {
         "tests of the binary, over HTTP, on the command line and in Chromium",
         Command::new(python)
             .current_dir(process::root())
-            .env("LASTSEEN_BINARY", target()?.join("debug").join("lastseen"))
+            .env(
+                "LASTSEEN_BINARY",
+                process::target()?.join("debug").join("lastseen"),
+            )
             .args(["-m", "pytest", "--config-file=tests/pytest.ini", "tests"])
             .args(arguments),
     )
@@ -80,7 +83,7 @@ fn environment() -> Result<PathBuf> {
             .finalize(),
     );
 
-    let folder = target()?.join("python");
+    let folder = process::target()?.join("python");
     let python = folder.join("bin/python");
     let stamp = folder.join("fingerprint");
     if std::fs::read_to_string(&stamp).is_ok_and(|kept| kept == fingerprint) {
@@ -109,16 +112,4 @@ fn environment() -> Result<PathBuf> {
     std::fs::write(&stamp, fingerprint)
         .with_context(|| format!("{} cannot be written", stamp.display()))?;
     Ok(python)
-}
-
-/// Cargo's target folder, which `CARGO_TARGET_DIR` may have moved.
-fn target() -> Result<PathBuf> {
-    let root = process::root();
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        // Cargo reads a relative one from where it was called; we call it from the root.
-        Some(folder) => {
-            std::path::absolute(root.join(folder)).context("CARGO_TARGET_DIR is no path")
-        }
-        None => Ok(root.join("target")),
-    }
 }
