@@ -20,6 +20,7 @@ const put = (node, text) => { if (node.textContent != text) node.textContent = t
 // The one line that says what happened; whatever was about to be said before is left out.
 const tell = text => {
   clearTimeout(announcing);
+  status.className = '';
   put(status, text);
 };
 const element = (tag, text, type) => Object.assign(document.createElement(tag), { textContent: text, className: type ?? '' });
@@ -240,7 +241,11 @@ const members = head => rows().filter(row => head.id ? !isCurrent(row) : row.dat
 function ticksChanged() {
   showTicks();
   clearTimeout(announcing);
-  announcing = setTimeout(() => tell(`${chosen().length + unseen.size} selected`), 500);
+  // Seen in the bar already.
+  announcing = setTimeout(() => {
+    tell(`${chosen().length + unseen.size} selected`);
+    status.className = 'heard';
+  }, 500);
 }
 
 function tickAll(which, on = true) {
