@@ -1,5 +1,6 @@
 //! Random input for everything that reads from outside.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -28,15 +29,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         None => targets()?,
     };
     for target in targets {
+        // What the fuzzer finds interesting goes here; what is worth keeping is moved to `fuzz/corpus` by hand.
+        let found = Path::new("fuzz/target/corpus").join(&target);
+        let kept = Path::new("fuzz/corpus").join(&target);
+        std::fs::create_dir_all(process::root().join(&found))
+            .with_context(|| format!("{} cannot be made", found.display()))?;
         let mut command = Command::new("rustup");
         command
             .current_dir(process::root())
             .args(["run", "nightly"])
             .arg(&program)
-            .args(["run", &target, "--"])
+            .args(["run", &target])
+            .args([&found, &kept])
+            .arg("--")
             .arg(format!("-max_total_time={}", arguments.seconds))
             // Longer than anything that a limit lets through.
-            .args(["-max_len=8192", "-timeout=5"]);
+            .args(["-max_len=8192", "-timeout=5", "-print_final_stats=1"]);
         process::run(
             &format!("fuzz {target}, {} s", arguments.seconds),
             &mut command,
