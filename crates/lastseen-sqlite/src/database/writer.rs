@@ -13,7 +13,7 @@ use rusqlite::{Connection, DEFAULT_NAME, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::Place;
-use super::checkpoint::{Checkpointer, PAGES_TO_RESTART};
+use super::checkpoint::Checkpointer;
 use super::health::Health;
 use crate::connection;
 use crate::error::Error;
@@ -217,26 +217,25 @@ impl Writer {
     /// Keeps the log short: see [`super::checkpoint`].
     fn tend_log(&mut self) {
         let pages = self.log.pages();
-        if pages >= PAGES_TO_RESTART
-            && self.checkpointer.has_caught_up()
-            && let Some(connection) = &self.connection
-        {
-            // Most is copied already, so this is short. Where it cannot be done now, the next round tries.
-            let restarted = connection
-                .busy_timeout(PATIENCE_WITH_READERS)
-                .and_then(|()| connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::RESTART));
-            match restarted {
-                Ok(_) => {
-                    // The next commit will say so.
-                    self.log.pages.store(0, Ordering::Relaxed);
-                    self.checkpointer.grown_to(0);
-                }
-                Err(error) => tracing::debug!(%error, pages, "the log could not begin anew"),
-            }
-            let _ = connection.busy_timeout(connection::BUSY_TIMEOUT);
-        } else {
-            self.checkpointer.grown_to(pages);
+        if !self.checkpointer.grown_to(pages) {
+            return;
         }
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        let restarted = connection
+            .busy_timeout(PATIENCE_WITH_READERS)
+            .and_then(|()| connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::RESTART));
+        match restarted {
+            Ok(_) => {
+                // SQLite will say so with the next commit.
+                self.log.pages.store(0, Ordering::Relaxed);
+                self.checkpointer.grown_to(0);
+            }
+            Err(error) => tracing::debug!(%error, pages, "the log could not begin anew"),
+        }
+        // It takes a number and cannot fail; if it did, the next lock would be waited for less long.
+        let _ = connection.busy_timeout(connection::BUSY_TIMEOUT);
     }
 }
 
