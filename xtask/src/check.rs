@@ -38,26 +38,21 @@ pub(crate) fn run() -> Result<()> {
     )
 }
 
-/// Licences, sources and bans, for the workspace and for the fuzz targets.
+/// Licences, sources and bans, for the workspace, the fuzz targets and the benchmarks.
 ///
 /// Known advisories are not looked up here: that needs the advisory database from the network, and
 /// `cargo deny check advisories` does it where there is one.
 fn licences() -> Result<()> {
     let program = tool::CARGO_DENY.installed()?;
-    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml", "bench/Cargo.toml"] {
         process::run(
             &format!("licences, sources and bans of {manifest}"),
             std::process::Command::new(&program)
                 .current_dir(process::root())
-                .args(["--manifest-path", manifest, "--workspace", "--locked"])
-                .args([
-                    "check",
-                    "--config",
-                    "deny.toml",
-                    "bans",
-                    "licenses",
-                    "sources",
-                ]),
+                .args(["--manifest-path", manifest, "--config", "deny.toml"])
+                .arg("--workspace")
+                .args(["check", "--hide-inclusion-graph"])
+                .args(["bans", "licenses", "sources"]),
         )?;
     }
     Ok(())
