@@ -76,6 +76,11 @@ fn a_head_that_cannot_be_read_is_a_problem_document_with_the_headers_of_every_an
             "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
             400,
         ),
+        ("GET /livez HTTP/1.1\r\nconnection: close\r\n\r\n", 400),
+        (
+            "GET /livez HTTP/1.1\r\nhost: x\r\nhost: y\r\nconnection: close\r\n\r\n",
+            400,
+        ),
         (many.as_str(), 431),
         (large.as_str(), 431),
     ] {

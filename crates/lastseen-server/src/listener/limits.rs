@@ -6,9 +6,6 @@ use std::time::Duration;
 /// proxy adds some hundred bytes. More is answered 431.
 pub(crate) const HEAD_BYTES: usize = 16 * 1024;
 
-/// Most header lines of a request. A browser behind two proxies sends about 30. More is answered 431.
-pub(crate) const HEADERS: usize = 100;
-
 /// Longest time from the first byte of a request head to its last. A head is one or two packets, which even the
 /// slowest link carries in 10 s. Slower is answered 408.
 pub(crate) const HEAD_TIME: Duration = Duration::from_secs(10);

@@ -15,6 +15,7 @@ mod stream;
 mod tests;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -28,7 +29,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lastseen_axum::SecurityHeaders;
+use lastseen_axum::{Problem, SecurityHeaders};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -105,6 +106,7 @@ impl Listener {
             room: Arc::new(Semaphore::new(self.max_connections as usize)),
             all: Mutex::default(),
             router,
+            headers: headers.clone(),
             refusals: Arc::new(Refusals::new(headers)),
             stages,
         });
@@ -134,6 +136,7 @@ struct Connections {
     room: Arc<Semaphore>,
     all: Mutex<HashMap<u64, Arc<Phase>>>,
     router: Router,
+    headers: SecurityHeaders,
     refusals: Arc<Refusals>,
     stages: watch::Receiver<Stage>,
 }
@@ -213,17 +216,27 @@ async fn serve_connection(registered: Registered, stream: TcpStream, peer: Socke
 
     let router = connections.router.clone();
     let service_phase = Arc::clone(phase);
+    let headers = connections.headers.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         service_phase.serve();
         let phase = Arc::clone(&service_phase);
-        let mut request = request.map(TimelyBody::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
         // A router is always ready; axum's documentation promises it.
-        let answer = router.clone().call(request);
+        let answer = if names_one_host(&request) {
+            let mut request = request.map(TimelyBody::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            Ok(router.clone().call(request))
+        } else {
+            let mut refusal =
+                Problem::invalid_request("The request names no host, or several.").into_http();
+            headers.apply(refusal.headers_mut());
+            Err(refusal)
+        };
         async move {
-            answer
-                .await
-                .map(|response| response.map(|body| LastingBody::new(body, phase)))
+            let response = match answer {
+                Ok(answer) => answer.await?,
+                Err(refusal) => refusal,
+            };
+            Ok::<_, Infallible>(response.map(|body| LastingBody::new(body, phase)))
         }
     });
     let stream = PatientStream::new(stream, Arc::clone(phase), Arc::clone(&connections.refusals));
@@ -232,7 +245,6 @@ async fn serve_connection(registered: Registered, stream: TcpStream, peer: Socke
         // The stream has its own patience, which tells an idle connection from a slow head.
         .header_read_timeout(None)
         .max_buf_size(limits::HEAD_BYTES)
-        .max_headers(limits::HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
 
@@ -264,6 +276,17 @@ async fn serve_connection(registered: Registered, stream: TcpStream, peer: Socke
                 Stage::Leave => return,
             },
         }
+    }
+}
+
+/// Whether a request says once for which host it is, as HTTP/1.1 asks (RFC 9112, 3.2). Nothing here goes by what it says;
+/// a proxy in front may, and two readers of two hosts could disagree.
+fn names_one_host(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(http::header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), None) => true,
+        (None, _) => request.version() < http::Version::HTTP_11,
+        (Some(_), Some(_)) => false,
     }
 }
 
