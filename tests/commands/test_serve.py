@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +12,11 @@ import pytest
 
 from harness import answers
 from harness.people import Device, person
-from harness.program import Lastseen, run
+from harness.program import Lastseen, free_port, run
 
 
 def test_serve_in_an_empty_directory_works_without_any_configuration(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = Lastseen(
         tmp_path, environment={"LASTSEEN_LISTEN": f"127.0.0.1:{port}"}, listen=None, use_database=False
     )
@@ -122,7 +118,7 @@ def test_the_file_is_free_again_after_a_kill(start: Callable[..., Lastseen]) -> 
     assert device.is_signed_in()
 
 
-@pytest.mark.parametrize("content", [b"this is no database" * 100, b"x", os.urandom(8192)])
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b"x", bytes(range(256)) * 32])
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(
     tmp_path: Path, content: bytes
 ) -> None:

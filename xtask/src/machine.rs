@@ -57,6 +57,20 @@ const NEEDS: &[Need] = &[
         is_met: || process::succeeds("strace", &["true"]) && process::succeeds("ps", &["-V"]),
     },
     Need {
+        what: "Node.js 18 or newer with `npm`, and PHP 8 (`php`), in which services of the quickstarts are written",
+        packages: &["nodejs", "npm", "php-cli"],
+        is_met: || {
+            process::succeeds(
+                "node",
+                &[
+                    "--eval",
+                    "process.exit(parseInt(process.versions.node) < 18)",
+                ],
+            ) && process::succeeds("npm", &["--version"])
+                && process::succeeds("php", &["--run", "exit(PHP_MAJOR_VERSION < 8 ? 1 : 0);"])
+        },
+    },
+    Need {
         what: "what makes a Debian package (`dpkg-shlibdeps`, `strip`) and reads its manual (`man`)",
         packages: &["dpkg-dev", "binutils", "man-db"],
         is_met: || {

@@ -61,6 +61,8 @@ fn python(arguments: &[String]) -> Result<()> {
                 process::target()?.join("debug").join("lastseen"),
             )
             .args(["-m", "pytest", "--config-file=tests/pytest.ini", "tests"])
+            // A worker a core, up to four: most of a test is waiting for the other process.
+            .args(["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"])
             .args(arguments),
     )
 }
