@@ -75,6 +75,18 @@ def https(tmp_path_factory: pytest.TempPathFactory):
     server.close()
 
 
+@pytest.mark.parametrize("path", ["/sign-in", "/sessions", "/password"])
+def test_a_page_runs_scripts_of_this_server_only_and_makes_none_from_text(
+    ada: Person, path: str
+) -> None:
+    response = ada.device(browser=True).get(path, follow_redirects=True)
+    policy = answers.content_security_policy(response)
+    assert policy.get("script-src", policy["default-src"]) in (["'self'"], ["'none'"])
+    assert policy.get("style-src", policy["default-src"]) == ["'self'"]
+    assert policy["require-trusted-types-for"] == ["'script'"]
+    assert policy["form-action"] == ["'self'"]
+
+
 def test_what_the_pages_load_carries_them_too(ada: Person) -> None:
     import re
 

@@ -176,6 +176,25 @@ def test_the_pages_without_a_script_meet_wcag_and_fit(
         expect(visitor.heading()).to_have_text("Sessions")
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_for_the_first_account_meets_wcag_and_fits(
+    start: Callable[..., Lastseen], visit: Visit, scheme: str, width: int
+) -> None:
+    server = start()
+    link = server.line(1).removeprefix("set-up: ")
+    visitor = visit(
+        Person(server, "ada"),
+        signed_in=False,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+    )
+    visitor.page.goto(link)
+    expect(visitor.page.get_by_label("User name", exact=True)).to_be_visible()
+    assert_accessible(visitor)
+    assert_no_sideways_scrolling(visitor)
+
+
 def test_nothing_is_dropped_on_a_phone(grace: Person, visit: Visit) -> None:
     visitor = visit(grace, remember=True, viewport={"width": 320, "height": 640}, has_touch=True)
     row = visitor.row("2001:db8:1234:5678:9abc:def0:1234:1")
