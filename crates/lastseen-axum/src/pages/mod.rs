@@ -6,6 +6,7 @@
 //! | [`site`] | where the pages are, and the frame that all of them share |
 //! | `view.rs` | the order of the list, its groups and marks; `list.html`, `question.html` |
 //! | `words.rs` | every sentence |
+//! | `home.rs` | the applications that accounts are at home in |
 //! | `icons.rs` | which drawing stands beside which name |
 //! | `style.css`, `script.js`, `icon.svg` | what a page loads, and nothing else |
 //!
@@ -32,6 +33,7 @@
 //! ```
 //! Put [`SessionsLayer`](crate::SessionsLayer) and [`SecurityHeaders`](crate::SecurityHeaders) around it.
 
+mod home;
 mod icons;
 pub mod site;
 mod view;
@@ -49,6 +51,7 @@ use lastseen::{EndedBy, SessionId};
 use serde::Deserialize;
 use url::form_urlencoded;
 
+pub use home::{Home, Homes};
 pub use site::{Here, Html, Site};
 
 use crate::api::MOST_IDS;
@@ -110,19 +113,19 @@ async fn list(
     let current = match caller {
         Ok(Some(current)) => current,
         Ok(None) => return lead_to(&site.sign_in_url(&list_url(&site, query.window, None))),
-        Err(problem) => return refusal(&site, None, problem),
+        Err(problem) => return refusal(&site, None, problem).await,
     };
     match read(&current).await {
         Ok(list) => {
             let said = query.done.map(|done| done.sentence()).unwrap_or_default();
             let body = render(&list.page(&site, query.window, &said));
-            let account = &current.session.account.name;
+            let person = site.person(&current.session).await;
             page(
                 StatusCode::OK,
-                site.frame("Sessions", Some(account), Here::Sessions, &body),
+                site.frame_for("Sessions", Some(&person), Here::Sessions, &body),
             )
         }
-        Err(problem) => refusal(&site, Some(&current), problem),
+        Err(problem) => refusal(&site, Some(&current), problem).await,
     }
 }
 
@@ -260,11 +263,11 @@ async fn terminate(
     let current = match caller {
         Ok(Some(current)) => current,
         Ok(None) => return lead_to(&site.ended_url()),
-        Err(problem) => return refusal(&site, None, problem),
+        Err(problem) => return refusal(&site, None, problem).await,
     };
     let form = match form {
         Ok(ApiForm(form)) => form,
-        Err(problem) => return refusal(&site, Some(&current), problem),
+        Err(problem) => return refusal(&site, Some(&current), problem).await,
     };
     let window = Window::new(form.from, form.shown);
     match answer(&current, &form).await {
@@ -282,10 +285,10 @@ async fn terminate(
                 shown: window.shown,
                 back: list_url(&site, window, None),
             });
-            let account = &current.session.account.name;
+            let person = site.person(&current.session).await;
             page(
                 StatusCode::OK,
-                site.frame(&title, Some(account), Here::Elsewhere, &body),
+                site.frame_for(&title, Some(&person), Here::Elsewhere, &body),
             )
         }
         Ok(Answer::Back(done)) => lead_to(&list_url(&site, window, Some(&done))),
@@ -294,7 +297,7 @@ async fn terminate(
             current.sign_out(response.headers_mut());
             response
         }
-        Err(problem) => refusal(&site, Some(&current), problem),
+        Err(problem) => refusal(&site, Some(&current), problem).await,
     }
 }
 
@@ -370,7 +373,7 @@ async fn end(current: &CurrentSession, ids: &[SessionId]) -> Result<usize, Probl
 }
 
 /// A page for what went wrong: the problem's status, in a person's words.
-fn refusal(site: &Site, current: Option<&CurrentSession>, problem: Problem) -> Response {
+async fn refusal(site: &Site, current: Option<&CurrentSession>, problem: Problem) -> Response {
     let text = match problem.code() {
         Code::Unavailable => {
             "The list could not be read, and nothing was terminated. Try again in a moment."
@@ -378,10 +381,13 @@ fn refusal(site: &Site, current: Option<&CurrentSession>, problem: Problem) -> R
         Code::NotFound => "Nothing was terminated: one of the sessions is not in your list.",
         _ => "Nothing was terminated: the page sent something that is not understood.",
     };
-    let account = current.map(|current| &*current.session.account.name);
-    let html = site.notice(
+    let person = match current {
+        Some(current) => Some(site.person(&current.session).await),
+        None => None,
+    };
+    let html = site.notice_for(
         "Sessions",
-        account,
+        person.as_ref(),
         text,
         (site.sessions_path(), "Try again"),
     );

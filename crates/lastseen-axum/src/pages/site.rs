@@ -1,9 +1,12 @@
 //! What all pages of a service have in common: where they are, and the frame around them.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use askama::Template;
+use lastseen::Session;
 use sha2::{Digest, Sha256};
+
+use super::home::{Homes, Person};
 
 /// Where the pages of a service are, and what it is called.
 ///
@@ -23,6 +26,7 @@ pub struct Site {
     pub(super) sign_out_path: Option<String>,
     pub(super) password_path: Option<String>,
     pub(super) theme_url: Option<String>,
+    homes: Option<Arc<dyn Homes>>,
 }
 
 impl Site {
@@ -37,6 +41,7 @@ impl Site {
             sign_out_path: None,
             password_path: None,
             theme_url: None,
+            homes: None,
         }
     }
 
@@ -66,6 +71,23 @@ impl Site {
     pub fn theme_url(mut self, url: impl Into<String>) -> Self {
         self.theme_url = Some(url.into());
         self
+    }
+
+    /// Who knows the applications that accounts are at home in; without it all accounts are the service's own.
+    #[must_use]
+    pub fn homes(mut self, homes: Arc<dyn Homes>) -> Self {
+        self.homes = Some(homes);
+        self
+    }
+
+    /// Who sees a page under this session.
+    pub(super) async fn person<'a>(&self, session: &'a Session) -> Person<'a> {
+        let home = match &self.homes {
+            Some(homes) => homes.home_of(session).await,
+            None => None,
+        };
+        let account = &session.account.name;
+        Person { account, home }
     }
 
     /// The path of the sessions page.
@@ -114,11 +136,28 @@ impl Site {
 
     /// A page: `body` is markup, all else is text. `account` is the name of whoever is signed in.
     pub fn frame(&self, title: &str, account: Option<&str>, here: Here, body: &str) -> Html {
+        let person = account.map(|account| Person {
+            account,
+            home: None,
+        });
+        self.frame_for(title, person.as_ref(), here, body)
+    }
+
+    /// The same for somebody whose account may be at home elsewhere.
+    pub(super) fn frame_for(
+        &self,
+        title: &str,
+        person: Option<&Person<'_>>,
+        here: Here,
+        body: &str,
+    ) -> Html {
         let script = here == Here::Sessions;
+        let has_own_password = person.is_none_or(|person| person.home.is_none());
         render(&Frame {
             site: self,
             title,
-            account,
+            person,
+            password_path: self.password_path.as_deref().filter(|_| has_own_password),
             here,
             body,
             script,
@@ -133,13 +172,28 @@ impl Site {
         text: &str,
         back: (&str, &str),
     ) -> Html {
+        let person = account.map(|account| Person {
+            account,
+            home: None,
+        });
+        self.notice_for(title, person.as_ref(), text, back)
+    }
+
+    /// The same for somebody whose account may be at home elsewhere.
+    pub(super) fn notice_for(
+        &self,
+        title: &str,
+        person: Option<&Person<'_>>,
+        text: &str,
+        back: (&str, &str),
+    ) -> Html {
         let body = render(&Notice {
             title,
             text,
             back: back.0,
             back_word: back.1,
         });
-        self.frame(title, account, Here::Elsewhere, &body)
+        self.frame_for(title, person, Here::Elsewhere, &body)
     }
 }
 
@@ -162,7 +216,8 @@ pub enum Here {
 struct Frame<'a> {
     site: &'a Site,
     title: &'a str,
-    account: Option<&'a str>,
+    person: Option<&'a Person<'a>>,
+    password_path: Option<&'a str>,
     here: Here,
     body: &'a str,
     script: bool,
@@ -239,6 +294,7 @@ static ICON: LazyLock<Asset> = LazyLock::new(|| {
 
 #[cfg(test)]
 mod tests {
+    use super::super::home::Home;
     use super::*;
 
     #[test]
@@ -279,6 +335,27 @@ mod tests {
                 .frame("Sign in", None, Here::Elsewhere, "")
                 .contains("Sign out")
         );
+    }
+
+    #[test]
+    fn whoever_is_at_home_elsewhere_sees_its_name_and_the_way_back_and_no_password() {
+        let site = Site::new("/sessions", "/sign-in").password_path("/password");
+        let home = |way_back: Option<&str>| Person {
+            account: "ada",
+            home: Some(Home {
+                name: "<Shop>".into(),
+                way_back: way_back.map(Into::into),
+            }),
+        };
+        let page = site.frame_for("Sessions", Some(&home(None)), Here::Sessions, "");
+        let who = r#"<span class="who"><bdi>ada</bdi> · <bdi>&#60;Shop&#62;</bdi></span>"#;
+        assert!(page.contains(who), "{page}");
+        assert!(!page.contains("/password") && !page.contains("Back to"));
+        let person = home(Some("https://shop.example/?a=1&b=2"));
+        let page = site.frame_for("Sessions", Some(&person), Here::Sessions, "");
+        let way_back =
+            r#"<a href="https://shop.example/?a=1&#38;b=2">Back to <bdi>&#60;Shop&#62;</bdi></a>"#;
+        assert!(page.contains(way_back), "{page}");
     }
 
     #[test]
