@@ -16,7 +16,7 @@ use lastseen_axum::{
 };
 
 use crate::app::Services;
-use crate::applications;
+use crate::applications::{self, ApplicationHomes};
 use crate::config::Effective;
 use crate::faults::Faults;
 use crate::metrics::Metrics;
@@ -45,6 +45,7 @@ pub(crate) fn router(
     };
     let return_hosts = effective.return_hosts.iter().cloned();
     let return_targets = ReturnTargets::new(public_url.clone(), return_hosts);
+    let homes = ApplicationHomes::new(services.applications.clone(), return_targets.clone());
     let description = description(&context);
 
     Router::new()
@@ -59,9 +60,9 @@ pub(crate) fn router(
         // The pages around them: /sign-in, /sign-out, /password, /set-up/….
         .merge(sign_in::forms::router(services.sign_in.clone(), pages::site(), return_targets.clone()))
         // The page behind a link that an application gives out: /link/….
-        .merge(applications::forms::router(services.applications.clone(), pages::site()))
+        .merge(applications::forms::router(services.applications.clone(), pages::site(), return_targets.clone()))
         // The sessions page: /sessions, /sessions/terminate, /sessions/assets/….
-        .merge(sessions_page::router(pages::site()))
+        .merge(sessions_page::router(pages::site().homes(Arc::new(homes))))
         // Checks for proxies in front of other services: /auth-request, /forward-auth.
         .merge(proxies::router(return_targets))
         .route("/", get(|| async { Redirect::to("/sessions") }))

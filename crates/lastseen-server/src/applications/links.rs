@@ -10,6 +10,9 @@
 //! work after a crash of the server, too; and it is taken out of there in one step, so of many who press the
 //! button at once one gets in.
 //!
+//! An application that wants its user back adds `return_to` with an address of its own to the link's query. It
+//! counts where a `--return-host` names its host, and is kept with the session, for every page that it sees.
+//!
 //! # The session that the browser brought along stays
 //! A sign-in ends the session whose cookie came along, because the same person signs in anew in its place.
 //! A link does not: it begins no session, it opens the pages to one that there is. What the browser brought
@@ -24,7 +27,8 @@ use zeroize::Zeroizing;
 
 use super::name::ApplicationName;
 use super::service::{Application, ApplicationRefused, Applications, Inner};
-use super::store::StoredLink;
+use super::store::{StoredLink, StoredWayBack};
+use crate::sign_in::ReturnTarget;
 
 /// How long a link is good: the contract's minute.
 pub const GOOD_FOR: Duration = Duration::from_mins(1);
@@ -133,11 +137,16 @@ impl Applications {
         }
     }
 
-    /// Uses a link up and opens the pages to its session; `None` where it is not good any more.
+    /// Uses a link up and opens the pages to its session; `None` where it is not good any more. From there
+    /// `way_back`, which must be one that may be linked to, leads back.
     ///
     /// # Errors
     /// [`Unavailable`] where the store could not be asked; the link may be used up by then.
-    pub async fn follow_link(&self, secret: &[u8]) -> Result<Option<Followed>, Unavailable> {
+    pub async fn follow_link(
+        &self,
+        secret: &[u8],
+        way_back: Option<&ReturnTarget>,
+    ) -> Result<Option<Followed>, Unavailable> {
         let Some(secret) = Secret::<LinkSecret>::parse(secret) else {
             return Ok(None);
         };
@@ -157,11 +166,30 @@ impl Applications {
             .sessions
             .page_token(session.id, now, inner.entropy.as_ref())
             .await?;
+        if let (Some(_), Some(way_back)) = (&token, way_back) {
+            let way_back = StoredWayBack {
+                session: session.id,
+                application: link.application,
+                address: way_back.as_str().into(),
+                expires_at: session.absolute_deadline,
+            };
+            inner.store.set_way_back(way_back, now).await?;
+        }
         Ok(token.map(|token| Followed {
             token,
             session,
             now,
         }))
+    }
+}
+
+impl Applications {
+    /// Where somebody goes back to who sees the pages of this session, if it was said.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where the store could not be asked.
+    pub async fn way_back(&self, session: SessionId) -> Result<Option<Box<str>>, Unavailable> {
+        self.inner.store.way_back(session).await
     }
 }
 

@@ -14,10 +14,12 @@
 //! | [`api`] | the JSON requests, a file each |
 //! | [`oauth`] | introspection (RFC 7662) and revocation (RFC 7009) |
 //! | [`forms`] | the page behind a link, with its one button |
+//! | [`home`] | what the sessions page knows of an application |
 
 pub mod api;
 mod caller;
 pub mod forms;
+pub mod home;
 pub mod key;
 pub mod links;
 pub mod name;
@@ -33,6 +35,7 @@ use utoipa::openapi::path::PathItem;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr};
 
+pub use home::ApplicationHomes;
 pub use key::ApplicationKey;
 pub use name::{ApplicationName, NotAnApplicationName};
 pub use service::{Application, ApplicationError, ApplicationSummary, Applications};

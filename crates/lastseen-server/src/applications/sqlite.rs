@@ -7,15 +7,21 @@ use lastseen_sqlite::{Database, Error, Migration, MigrationSet};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::name::ApplicationName;
-use super::store::{Added, ApplicationStore, StoredApplication, StoredLink};
+use super::store::{Added, ApplicationStore, StoredApplication, StoredLink, StoredWayBack};
 
 /// The tables of applications and their links.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     name: "applications",
-    migrations: &[Migration {
-        name: "applications",
-        sql: include_str!("migrations/0001_applications.sql"),
-    }],
+    migrations: &[
+        Migration {
+            name: "applications",
+            sql: include_str!("migrations/0001_applications.sql"),
+        },
+        Migration {
+            name: "way_back",
+            sql: include_str!("migrations/0002_way_back.sql"),
+        },
+    ],
 };
 
 /// The applications in one database, which must have been opened with [`MIGRATIONS`].
@@ -165,6 +171,43 @@ impl ApplicationStore for SqliteApplicationStore {
                 .prepare_cached("DELETE FROM application_link WHERE id = ?1")?
                 .execute([id])?;
             Ok(Some(link))
+        })
+        .await
+    }
+
+    async fn set_way_back(
+        &self,
+        way_back: StoredWayBack,
+        now: Timestamp,
+    ) -> Result<(), Unavailable> {
+        self.write(move |transaction| {
+            transaction
+                .prepare_cached("DELETE FROM application_way_back WHERE expires_at <= ?1")?
+                .execute([now.as_millisecond()])?;
+            transaction
+                .prepare_cached(
+                    "INSERT INTO application_way_back (session, application, address, expires_at)
+                     SELECT ?1, id, ?3, ?4 FROM application WHERE id = ?2
+                     ON CONFLICT DO UPDATE SET address = excluded.address",
+                )?
+                .execute(params![
+                    way_back.session.as_bytes(),
+                    way_back.application.0,
+                    way_back.address,
+                    way_back.expires_at.as_millisecond(),
+                ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn way_back(&self, session: SessionId) -> Result<Option<Box<str>>, Unavailable> {
+        self.read(move |transaction| {
+            let address = transaction
+                .prepare_cached("SELECT address FROM application_way_back WHERE session = ?1")?
+                .query_row([session.as_bytes()], |row| row.get(0))
+                .optional()?;
+            Ok(address)
         })
         .await
     }

@@ -45,6 +45,19 @@ pub struct StoredLink {
     pub expires_at: Timestamp,
 }
 
+/// Where somebody goes back to who came into the pages by a link.
+#[derive(Clone, Debug)]
+pub struct StoredWayBack {
+    /// The session that the link opened.
+    pub session: SessionId,
+    /// Whose it is.
+    pub application: ApplicationId,
+    /// The address.
+    pub address: Box<str>,
+    /// From when on the session cannot be used any more.
+    pub expires_at: Timestamp,
+}
+
 /// Keeps applications and their links, and judges nothing. What it answers is durable.
 #[async_trait]
 pub trait ApplicationStore: Send + Sync + 'static {
@@ -80,4 +93,15 @@ pub trait ApplicationStore: Send + Sync + 'static {
         secret_hash: SecretHash,
         now: Timestamp,
     ) -> Result<Option<StoredLink>, Unavailable>;
+
+    /// Keeps the way back from a session's pages in place of an earlier one, if its application is there.
+    /// Forgets those that are of no use at `now`.
+    async fn set_way_back(
+        &self,
+        way_back: StoredWayBack,
+        now: Timestamp,
+    ) -> Result<(), Unavailable>;
+
+    /// The way back from a session's pages.
+    async fn way_back(&self, session: SessionId) -> Result<Option<Box<str>>, Unavailable>;
 }

@@ -26,8 +26,11 @@ use lastseen_sqlite::{Database, Options, SqliteStore};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::{Applications, MIGRATIONS, SqliteApplicationStore, api, forms, oauth};
+use super::{
+    ApplicationHomes, Applications, MIGRATIONS, SqliteApplicationStore, api, forms, oauth,
+};
 use crate::accounts::testing::{CountingEntropy, TestClock};
+use crate::sign_in::{ReturnHost, ReturnTargets};
 
 const PUBLIC_URL: &str = "https://account.example";
 const CHROME: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
@@ -126,12 +129,20 @@ impl Server {
         let context = SessionsContext::new(sessions.clone(), public_url.clone())
             .with_clock(clock.clone())
             .with_entropy(entropy.clone());
+        let targets = ReturnTargets::new(public_url.clone(), ReturnHost::read("shop.example"));
+        let homes = ApplicationHomes::new(applications.clone(), targets.clone());
         let router = Router::new()
             .merge(lastseen_axum::api::router())
-            .merge(lastseen_axum::pages::router(crate::pages::site()))
+            .merge(lastseen_axum::pages::router(
+                crate::pages::site().homes(Arc::new(homes)),
+            ))
             .merge(api::router(applications.clone()))
             .merge(oauth::router(applications.clone()))
-            .merge(forms::router(applications.clone(), crate::pages::site()))
+            .merge(forms::router(
+                applications.clone(),
+                crate::pages::site(),
+                targets,
+            ))
             .fallback(lastseen_axum::problem::not_found)
             .layer(SessionsLayer::new(context))
             .layer(SecurityHeaders::new(&public_url));

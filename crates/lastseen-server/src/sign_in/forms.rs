@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
-use lastseen::{EndedBy, TerminateError};
+use lastseen::{AccountSource, EndedBy, TerminateError};
 use lastseen_axum::pages::{Html, Site, lead_to, page};
 use lastseen_axum::{ApiForm, CurrentSession, IgnoredBody, Problem, problem};
 use serde::Deserialize;
@@ -218,6 +218,10 @@ async fn show_password(
     caller: Caller,
 ) -> Response {
     match caller {
+        // Whoever came by an application's link has no password here.
+        Ok(Some(current)) if current.session.account.key.source != AccountSource::BuiltIn => {
+            lead_to(forms.site.sessions_path())
+        }
         Ok(Some(current)) => {
             let changed = value_of(&query.unwrap_or_default(), "changed").is_some();
             page(

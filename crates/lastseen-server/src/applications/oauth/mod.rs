@@ -20,6 +20,8 @@ mod introspect;
 mod parameters;
 mod revoke;
 
+pub(super) use parameters::Parameters;
+
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};

@@ -6,13 +6,13 @@ use lastseen_axum::{ApiForm, Problem};
 
 /// The parameters that came with a request.
 #[derive(Debug)]
-pub(super) struct Parameters(Vec<(String, String)>);
+pub(in crate::applications) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     /// The parameter called `name`, where it was sent with a value.
     ///
     /// One without a value counts as not sent, none may be sent twice, and those that are not known are ignored.
-    pub(super) fn take(&mut self, name: &str) -> Result<Option<String>, Problem> {
+    pub(in crate::applications) fn take(&mut self, name: &str) -> Result<Option<String>, Problem> {
         let mut values = self.0.iter_mut().filter(|(found, _)| found == name);
         let value = values.next().map(|(_, value)| std::mem::take(value));
         if values.next().is_some() {

@@ -320,3 +320,100 @@ async fn links_that_are_worth_nothing_are_forgotten() {
         .unwrap();
     assert_eq!(kept, 1);
 }
+
+impl Server {
+    /// A page, as the browser with this cookie sees it.
+    async fn page_of(&self, path: &str, cookie: &str) -> Answer {
+        let cookie = format!("__Host-lastseen={cookie}");
+        self.send("GET", path, &[("cookie", &cookie)], "").await
+    }
+
+    async fn press_with(&self, path: &str, return_to: &str) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("return_to", return_to)
+            .finish();
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        let headers = [OWN_PAGE[0], OWN_PAGE[1], form];
+        self.send("POST", path, &headers, body).await
+    }
+}
+
+#[tokio::test]
+async fn the_sessions_page_names_the_application_and_leads_back_to_it_on_every_visit() {
+    let server = Server::new().await;
+    let shop = server.application("Shop & Co").await;
+    let begun = shop
+        .post(&sessions_of("42"), json!({"name": "Ada"}))
+        .await
+        .json();
+    let id = begun["session"]["id"].as_str().unwrap();
+    let (path, _) = link(&shop, "42", id).await;
+    let back = "https://shop.example/account?tab=2&x=%22";
+    let query: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+    let shown = server.open_link(&format!("{path}?return_to={query}")).await;
+    let hidden = r#"name="return_to" value="https://shop.example/account?tab=2&#38;x=%22""#;
+    assert!(shown.body.contains(hidden), "{}", shown.body);
+    let cookie = cookie_of(&server.press_with(&path, back).await);
+    let server = server.restarted().await;
+    for _ in 0..2 {
+        let page = server.page_of("/sessions", &cookie).await;
+        for part in [
+            r#"<span class="who"><bdi>Ada</bdi> · <bdi>Shop &#38; Co</bdi></span>"#,
+            r#"<a href="https://shop.example/account?tab=2&#38;x=%22">Back to <bdi>Shop &#38; Co</bdi></a>"#,
+        ] {
+            assert!(page.body.contains(part), "{part}: {}", page.body);
+        }
+        // Its people have no password here.
+        assert!(!page.body.contains("/password"));
+        assert!(page.body.contains("/sign-out"));
+    }
+}
+
+#[tokio::test]
+async fn a_way_back_to_anywhere_else_is_no_way_back() {
+    let server = Server::new().await;
+    let shop = server.application("Shop").await;
+    let (_, id) = shop.begin("ada").await;
+    for back in [
+        "https://elsewhere.example/",
+        "http://shop.example/",
+        "https://shop.example.elsewhere.example/",
+        "https://shop.example@elsewhere.example/",
+        "https://shop.example:8443/",
+        "javascript:alert(1)",
+        "//elsewhere.example",
+    ] {
+        let (path, _) = link(&shop, "ada", &id).await;
+        let query: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        let shown = server.open_link(&format!("{path}?return_to={query}")).await;
+        assert!(!shown.body.contains("return_to"), "{back}");
+        let cookie = cookie_of(&server.press_with(&path, back).await);
+        let page = server.page_of("/sessions", &cookie).await;
+        assert!(page.body.contains("<bdi>Shop</bdi></span>"));
+        assert!(!page.body.contains("Back to"), "{back}");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_link_leads_back_to_where_it_came_from() {
+    let server = Server::new().await;
+    let path = "/link/lsl_gone?return_to=https%3A%2F%2Fshop.example%2Faccount";
+    let answer = server.open_link(path).await;
+    assert_dead(&answer);
+    assert!(
+        answer
+            .body
+            .contains(r#"href="https://shop.example/account""#)
+    );
+}
+
+#[tokio::test]
+async fn a_built_in_account_sees_no_application() {
+    let server = Server::new().await;
+    server.application("Shop").await;
+    let cookie = server.built_in("ada").await.token.reveal();
+    let page = server.page_of("/sessions", &cookie).await;
+    assert!(page.body.contains(r#"<bdi class="who">built-in</bdi>"#));
+    assert!(page.body.contains("/password"));
+    assert!(!page.body.contains("Shop"));
+}
