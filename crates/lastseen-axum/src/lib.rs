@@ -59,3 +59,8 @@ pub use problem::{Code, Problem};
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use security_headers::SecurityHeaders;
 pub use visitor::{SignedIn, Visitor};
+
+/// Its examples are tested like all others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

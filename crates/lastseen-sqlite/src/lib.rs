@@ -57,3 +57,8 @@ pub use migration::{Migration, MigrationSet};
 /// The library whose transactions the jobs get.
 pub use rusqlite;
 pub use store::SqliteStore;
+
+/// Its examples are tested like all others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

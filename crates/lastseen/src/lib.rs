@@ -41,3 +41,8 @@ pub use sessions::{
 pub use store::{Store, Unavailable};
 pub use time::{Clock, Entropy, Timestamp};
 pub use token::SessionToken;
+
+/// Its examples are tested like all others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

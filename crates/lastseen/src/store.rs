@@ -128,6 +128,12 @@ pub enum Ended {
 ///
 /// What a method has answered is durable, except where it says otherwise. Each method is one step: no
 /// other call sees half of it. Times only ever come from the caller.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` keeps no sessions",
+    label = "not a `Store`",
+    note = "stores there are: `lastseen::store::memory::MemoryStore`, and `lastseen_sqlite::SqliteStore` around a `Database`",
+    note = "`Sessions::open` takes an `Arc` of one"
+)]
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Begins to use the store under `policy`: records it, unless it is the newest one already, and `now`.

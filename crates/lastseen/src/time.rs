@@ -47,12 +47,22 @@ fn milliseconds(duration: Duration) -> i64 {
 ///
 /// Nothing in this crate reads a clock: every verb takes `now`. The trait is here so that those who
 /// call the verbs agree on its shape, and so that a test can hold the time in its hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` tells no time",
+    label = "not a `Clock`",
+    note = "a service takes `lastseen_axum::SystemClock`; a test implements `Clock` for a time that it holds in its hand"
+)]
 pub trait Clock: Send + Sync + 'static {
     /// The current instant.
     fn now(&self) -> Timestamp;
 }
 
 /// A source of randomness that is fit for secrets.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no source of secrets",
+    label = "not an `Entropy`",
+    note = "a service takes `lastseen_axum::SystemEntropy`"
+)]
 pub trait Entropy: Send + Sync + 'static {
     /// Fills `bytes` with random bytes that nobody can predict.
     fn fill(&self, bytes: &mut [u8]);
