@@ -58,6 +58,7 @@ pub(super) fn seed(
             .args(["--prefix", prefix])
             .args(["--accounts", &accounts.to_string()])
             .args(["--sessions", &sessions.to_string()])
+            .args(["--sample-size", &sessions.to_string()])
             .arg("--sample")
             .arg(&sample),
     )?;
