@@ -66,7 +66,19 @@ impl Site {
         self
     }
 
-    /// A further style sheet, loaded after ours: sets the custom properties named in `style.css`.
+    /// A further style sheet, loaded after ours, from this server: it sets the custom properties at the
+    /// head of `style.css`, each for light and dark at once.
+    ///
+    /// ```css
+    /// :root {
+    ///   --ls-accent: light-dark(#0b6b4f, #86e0c3);
+    ///   --ls-accent-back: light-dark(#e9f7f1, #16302a);
+    ///   --ls-font: "Inter", system-ui, sans-serif;
+    /// }
+    /// ```
+    ///
+    /// The others are `--ls-back`, `--ls-front`, `--ls-text`, `--ls-muted`, `--ls-line`, `--ls-control`,
+    /// `--ls-end`, `--ls-end-fill`, `--ls-soon` and `--ls-round`.
     #[must_use]
     pub fn theme_url(mut self, url: impl Into<String>) -> Self {
         self.theme_url = Some(url.into());

@@ -29,7 +29,7 @@ async fn somebody_who_is_alone_sees_the_current_session_and_is_told_so() {
         "{row}"
     );
     assert!(row.ends_with("Disconnect"), "{row}");
-    assert!(page.html.contains(r#" disabled>Terminate All</button>"#));
+    assert!(page.html.contains(" disabled>Terminate All</button>"));
 }
 
 #[tokio::test]
