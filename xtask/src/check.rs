@@ -21,6 +21,20 @@ pub(crate) fn run() -> Result<()> {
             "warnings",
         ]),
     )?;
+    features()?;
+    process::run(
+        "what a release would publish",
+        process::cargo().args([
+            "publish",
+            "--dry-run",
+            "--workspace",
+            // Compiling the packages again takes minutes; whoever releases does it (CONTRIBUTING.md).
+            "--no-verify",
+            "--allow-dirty",
+            "--locked",
+            "--quiet",
+        ]),
+    )?;
     process::run(
         "documentation",
         process::cargo()
@@ -36,6 +50,41 @@ pub(crate) fn run() -> Result<()> {
                 "--locked",
             ]),
     )
+}
+
+/// The crates that others build on, each with the features that it has.
+const FEATURES: &[(&str, &[&str])] = &[
+    ("lastseen", &["conformance"]),
+    ("lastseen-sqlite", &[]),
+    ("lastseen-axum", &["openapi"]),
+];
+
+/// Every crate alone, without features and with each of them: in the workspace one crate's features reach its
+/// neighbours, and hide what is missing.
+fn features() -> Result<()> {
+    for (package, features) in FEATURES {
+        for feature in std::iter::once("").chain(features.iter().copied()) {
+            let with = if feature.is_empty() {
+                "without features"
+            } else {
+                feature
+            };
+            process::run(
+                &format!("{package} alone, {with}"),
+                process::cargo().args([
+                    "check",
+                    "--quiet",
+                    "--locked",
+                    "--no-default-features",
+                    "--package",
+                    package,
+                    "--features",
+                    feature,
+                ]),
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Licences, sources and bans, for the workspace, the fuzz targets and the benchmarks.
