@@ -11,7 +11,7 @@ const COMMIT_VARIABLE: &str = "LASTSEEN_COMMIT";
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
-    println!("cargo::rerun-if-env-changed={}", COMMIT_VARIABLE);
+    println!("cargo::rerun-if-env-changed={COMMIT_VARIABLE}");
     let given = std::env::var(COMMIT_VARIABLE).ok();
     // In a development build every commit would build the crate again, to say what whoever built it knows.
     let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");

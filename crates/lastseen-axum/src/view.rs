@@ -17,7 +17,7 @@ pub fn write_session(out: &mut Vec<u8>, session: &Session, is_current: bool, now
     let device = &*session.device;
     out.extend_from_slice(b"{\"id\":\"");
     // The text of an id has letters and digits only.
-    write_text(out, format_args!("{}", session.id));
+    out.extend_from_slice(&session.id.to_text());
     out.extend_from_slice(b"\",\"account\":{\"id\":");
     write_string(out, session.account.key.id.as_str());
     out.extend_from_slice(b",\"name\":");
@@ -71,6 +71,11 @@ pub fn rfc3339(timestamp: Timestamp) -> String {
         .collect()
 }
 
+/// Adds an instant in the form of [`rfc3339`].
+pub fn write_instant(out: &mut Vec<u8>, timestamp: Timestamp) {
+    out.extend_from_slice(&instant(timestamp));
+}
+
 /// Adds a JSON string with its quotes.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
@@ -122,7 +127,8 @@ fn write_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
     }
 }
 
-fn write_number(out: &mut Vec<u8>, mut number: u64) {
+/// Adds a number in decimal digits.
+pub fn write_number(out: &mut Vec<u8>, mut number: u64) {
     /// The digits of the largest number.
     const MOST_DIGITS: usize = 20;
 

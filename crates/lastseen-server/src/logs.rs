@@ -1,8 +1,10 @@
 //! The log: lines on stderr, for people or for programs, written off the request path.
 
+mod buffer;
+mod request_line;
+
 use std::io;
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -10,22 +12,46 @@ use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
+use buffer::{Lines, Worker};
 
-/// Lines that wait to be written. When whoever reads stderr is slower than that, lines are dropped rather than
-/// requests held up; at 200 bytes a line they take 3 MB.
-const WAITING_LINES: usize = 16 * 1024;
+pub(crate) use request_line::RequestLine;
 
 /// Keeps the log running; what waits is written when it is dropped.
 #[derive(Debug)]
 pub struct Logs {
-    _worker: WorkerGuard,
+    _worker: Worker,
+    requests: RequestLog,
     level: Level,
 }
 
 impl Logs {
+    /// Where the lines of requests go.
+    pub(crate) fn requests(&self) -> RequestLog {
+        self.requests.clone()
+    }
+
     /// What changes how much is logged.
     pub fn level(&self) -> Level {
         self.level.clone()
+    }
+}
+
+/// Where the lines of requests go: among all other lines, if lines of their weight are wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestLog {
+    lines: Lines,
+    format: LogFormat,
+}
+
+impl RequestLog {
+    /// Adds the line of a request.
+    pub(crate) fn add(&self, line: &RequestLine<'_>) {
+        if tracing::enabled!(target: "lastseen::request", tracing::Level::INFO) {
+            self.lines.add(|out| match self.format {
+                LogFormat::Text => line.write_text(out),
+                LogFormat::Json => line.write_json(out),
+            });
+        }
     }
 }
 
@@ -48,14 +74,10 @@ impl Level {
 /// # Errors
 /// Where this process logs already.
 pub fn start(format: LogFormat, level: tracing::Level) -> io::Result<Logs> {
-    let (writer, worker) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(WAITING_LINES)
-        .thread_name("lastseen-log")
-        .finish(io::stderr());
+    let (lines, worker) = Lines::to(io::stderr())?;
     let (targets, handle) = reload::Layer::new(targets(level));
     let registry = tracing_subscriber::registry().with(targets);
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    let layer = tracing_subscriber::fmt::layer().with_writer(lines.clone());
     let started = match format {
         LogFormat::Text => registry
             .with(layer.with_ansi(false).with_target(false))
@@ -66,6 +88,7 @@ pub fn start(format: LogFormat, level: tracing::Level) -> io::Result<Logs> {
     log_panics();
     Ok(Logs {
         _worker: worker,
+        requests: RequestLog { lines, format },
         level: Level { targets: handle },
     })
 }

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A request allocates some thirty times; see `docs/dependencies.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     lastseen_server::cli::run(std::env::args_os())
 }

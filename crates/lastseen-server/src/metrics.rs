@@ -10,9 +10,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use hashbrown::{Equivalent, HashMap};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use lastseen::Sessions;
+use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
@@ -36,6 +38,8 @@ const DURATIONS: [f64; 11] = [
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
+    /// The counters of the family, found without a copy of the labels.
+    known_requests: RwLock<HashMap<RequestLabels, Counter>>,
     durations: Histogram,
 }
 
@@ -44,6 +48,20 @@ struct RequestLabels {
     method: &'static str,
     route: String,
     status: u16,
+}
+
+/// Labels that are not copied yet. It hashes as they do: field by field, in their order.
+#[derive(Hash)]
+struct SeenRequest<'a> {
+    method: &'static str,
+    route: &'a str,
+    status: u16,
+}
+
+impl Equivalent<RequestLabels> for SeenRequest<'_> {
+    fn equivalent(&self, labels: &RequestLabels) -> bool {
+        (self.method, self.route, self.status) == (labels.method, &*labels.route, labels.status)
+    }
 }
 
 impl Metrics {
@@ -64,6 +82,7 @@ impl Metrics {
         Self {
             registry,
             requests,
+            known_requests: RwLock::default(),
             durations,
         }
     }
@@ -75,13 +94,26 @@ impl Metrics {
         status: u16,
         duration: Duration,
     ) {
+        let method = known(method);
+        self.durations.observe(duration.as_secs_f64());
+        let seen = SeenRequest {
+            method,
+            route,
+            status,
+        };
+        if let Some(counter) = self.known_requests.read().get(&seen) {
+            counter.inc();
+            return;
+        }
         let labels = RequestLabels {
-            method: known(method),
+            method,
             route: route.to_owned(),
             status,
         };
-        self.requests.get_or_create(&labels).inc();
-        self.durations.observe(duration.as_secs_f64());
+        let counter = self.requests.get_or_create(&labels).clone();
+        counter.inc();
+        // As many as there are routes, methods and statuses: all of them ours.
+        self.known_requests.write().insert(labels, counter);
     }
 
     fn text(&self) -> Result<String, std::fmt::Error> {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::extract::MatchedPath;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
-use lastseen::Entropy;
+use lastseen::{Clock, Entropy};
 use lastseen_axum::{Code, SeenSession};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::listener::refusal::REQUEST_ID;
+use crate::logs::{RequestLine, RequestLog};
 use crate::metrics::Metrics;
 
 /// A layer that gives every request an id, logs it and counts it. It stands around everything else.
@@ -31,16 +32,25 @@ struct Shared {
     run: u32,
     number: AtomicU64,
     metrics: Arc<Metrics>,
+    log: RequestLog,
+    clock: Arc<dyn Clock>,
 }
 
 impl Requests {
-    pub(crate) fn new(metrics: Arc<Metrics>, entropy: &dyn Entropy) -> Self {
+    pub(crate) fn new(
+        metrics: Arc<Metrics>,
+        log: RequestLog,
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+    ) -> Self {
         let mut run = [0; 4];
         entropy.fill(&mut run);
         let shared = Shared {
             run: u32::from_ne_bytes(run),
             number: AtomicU64::new(0),
             metrics,
+            log,
+            clock,
         };
         Self {
             shared: Arc::new(shared),
@@ -132,24 +142,27 @@ impl Noted {
     fn finish<B>(&self, response: &mut Response<B>) {
         // Relaxed: the ids have to differ, no more.
         let number = self.shared.number.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{:08x}-{number:x}", self.shared.run);
+        let id = id_text(self.shared.run, number);
         let duration = self.begun.elapsed();
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let status = response.status().as_u16();
-        self.shared
+        let shared = &*self.shared;
+        shared
             .metrics
             .count_request(&self.method, route, status, duration);
-        tracing::info!(
-            target: "lastseen::request",
-            id,
-            method = known(&self.method),
+        shared.log.add(&RequestLine {
+            at: shared.clock.now(),
+            id: &id,
+            method: known(&self.method),
             route,
             status,
-            code = response.extensions().get::<Code>().map(|code| code.as_str()),
-            session = self.session.id().map(tracing::field::display),
-            microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            "request"
-        );
+            code: response
+                .extensions()
+                .get::<Code>()
+                .map(|code| code.as_str()),
+            session: self.session.id(),
+            microseconds: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+        });
         // Digits and a dash are a header value.
         if let Ok(id) = HeaderValue::from_maybe_shared(bytes::Bytes::from(id)) {
             response
@@ -157,6 +170,22 @@ impl Noted {
                 .insert(HeaderName::from_static(REQUEST_ID), id);
         }
     }
+}
+
+/// `0a1b2c3d-7`: the run and the number, in hexadecimal digits.
+fn id_text(run: u32, number: u64) -> String {
+    let digit = |nibble: u32| char::from_digit(nibble & 15, 16).unwrap_or('0');
+    let mut text = String::with_capacity(25);
+    text.extend((0..8).rev().map(|place| digit(run >> (4 * place))));
+    text.push('-');
+    let places = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    // A nibble fits whatever it is cut to.
+    text.extend(
+        (0..places)
+            .rev()
+            .map(|place| digit(u32::try_from(number >> (4 * place) & 15).unwrap_or(0))),
+    );
+    text
 }
 
 /// The name of a method, where it is one of those that HTTP defines: a made-up one must not become a label.
@@ -172,5 +201,23 @@ pub(crate) fn known(method: &Method) -> &'static str {
         Method::TRACE => "TRACE",
         Method::CONNECT => "CONNECT",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_the_run_and_the_number_in_hexadecimal_digits() {
+        for (run, number) in [
+            (0, 0),
+            (0x0a1b_2c3d, 7),
+            (u32::MAX, 0x10),
+            (1, u64::MAX),
+            (5, 0xabc),
+        ] {
+            assert_eq!(id_text(run, number), format!("{run:08x}-{number:x}"));
+        }
     }
 }

@@ -15,11 +15,12 @@ use lastseen_axum::{
     problem,
 };
 
+use tower::ServiceBuilder;
+
 use crate::app::Services;
 use crate::applications::{self, ApplicationHomes};
 use crate::config::Effective;
 use crate::faults::Faults;
-use crate::metrics::Metrics;
 use crate::pages;
 use crate::proxies;
 use crate::requests::Requests;
@@ -31,7 +32,7 @@ pub(crate) fn router(
     effective: &Effective,
     public_url: &PublicUrl,
     headers: &SecurityHeaders,
-    metrics: &Arc<Metrics>,
+    requests: Requests,
 ) -> Router {
     let trusted_proxies: TrustedProxies = effective.trusted_proxies.iter().copied().collect();
     let context = SessionsContext::new(services.sessions.clone(), public_url.clone())
@@ -71,11 +72,15 @@ pub(crate) fn router(
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(services.clone())
-        // From the inside out: who is asking, what a fault is answered, what every answer says, what is noted of every request.
-        .layer(SessionsLayer::new(context))
-        .layer(Faults)
-        .layer(headers.clone())
-        .layer(Requests::new(Arc::clone(metrics), services.entropy.as_ref()))
+        // From the outside in: what is noted of every request, what every answer says, what a fault is answered, who is asking.
+        // In one piece: each call of `layer` boxes every route once more.
+        .layer(
+            ServiceBuilder::new()
+                .layer(requests)
+                .layer(headers.clone())
+                .layer(Faults)
+                .layer(SessionsLayer::new(context)),
+        )
 }
 
 /// The description of the whole HTTP interface (OpenAPI): the sessions' own part and the server's.

@@ -16,6 +16,7 @@ use crate::failure::{Failure, plain};
 use crate::jobs::Jobs;
 use crate::listener::{Listener, limits};
 use crate::reload::{self, Reread};
+use crate::requests::Requests;
 use crate::{logs, metrics, router, supervisor};
 
 /// How long what still runs off the request path (a password being hashed) may hold up the end of the process.
@@ -51,7 +52,7 @@ pub(crate) fn run_for(purpose: Purpose, effective: &Effective) -> Result<(), Fai
         .map_err(|error| {
             Failure::refused(format_args!("no threads can be started: {}", plain(&error)))
         })?;
-    let result = runtime.block_on(serve(purpose, effective, socket, logs.level()));
+    let result = runtime.block_on(serve(purpose, effective, socket, &logs));
     runtime.shutdown_timeout(LAST_WORK);
     result
 }
@@ -60,7 +61,7 @@ async fn serve(
     purpose: Purpose,
     effective: &Effective,
     socket: Option<TcpListener>,
-    level: logs::Level,
+    logs: &logs::Logs,
 ) -> Result<(), Failure> {
     // Before anything that could take long, so that a stop that comes early is heard.
     let mut stop = Stop::listen()?;
@@ -100,7 +101,13 @@ async fn serve(
 
     let metrics = std::sync::Arc::new(metrics::Metrics::new(&services));
     let headers = SecurityHeaders::new(&public_url);
-    let router = router::router(&services, effective, &public_url, &headers, &metrics);
+    let requests = Requests::new(
+        std::sync::Arc::clone(&metrics),
+        logs.requests(),
+        std::sync::Arc::clone(&services.clock),
+        services.entropy.as_ref(),
+    );
+    let router = router::router(&services, effective, &public_url, &headers, requests);
     let mut lines = vec![format!("listening on http://{address}")];
     lines.extend(set_up_line(&services, &public_url).await?);
     lines.extend(furniture);
@@ -126,7 +133,7 @@ async fn serve(
             hangup,
             effective.clone(),
             reread,
-            level,
+            logs.level(),
         )),
         // Whoever closes the terminal of a demo has seen it.
         Purpose::Demo => {

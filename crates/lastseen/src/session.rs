@@ -81,8 +81,7 @@ fn encoding() -> &'static Encoding {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; SessionId::TEXT_BYTES];
-        encoding().encode_mut(&self.0, &mut text);
+        let text = self.to_text();
         formatter.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
@@ -104,6 +103,13 @@ pub struct NoSessionId;
 impl SessionId {
     /// Length of the text.
     pub const TEXT_BYTES: usize = 26;
+
+    /// The text, as bytes: lower-case letters and digits.
+    pub fn to_text(self) -> [u8; Self::TEXT_BYTES] {
+        let mut text = [0; Self::TEXT_BYTES];
+        encoding().encode_mut(&self.0, &mut text);
+        text
+    }
 }
 
 impl FromStr for SessionId {
