@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Operation;
 use super::data::{self, Request, Seeded};
-use super::databases::{start_postgresql, start_redis};
+use super::databases::{start_postgresql, start_redis, stop_postgresql};
 use crate::process;
 
 /// Accounts with ten sessions each are asked for by `validate` and `list-10`; one account has this many.
@@ -443,9 +443,8 @@ impl Services {
             _ = redis.kill();
             redis.wait()?;
         }
-        if let Some((mut postgresql, _)) = self.postgresql.take() {
-            _ = process::succeeds("kill", &["-INT", &postgresql.id().to_string()]);
-            postgresql.wait()?;
+        if let Some((postgresql, port)) = self.postgresql.take() {
+            stop_postgresql(postgresql, port)?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -33,11 +33,22 @@ pub(super) fn start_redis() -> Result<(Child, u16)> {
     Ok((child, port))
 }
 
+fn postgresql_folder(port: u16) -> PathBuf {
+    std::env::temp_dir().join(format!("lastseen-bench-postgresql-{port}"))
+}
+
+/// Stops PostgreSQL and drops what it kept.
+pub(super) fn stop_postgresql(mut server: Child, port: u16) -> Result<()> {
+    _ = process::succeeds("kill", &["-INT", &server.id().to_string()]);
+    server.wait()?;
+    std::fs::remove_dir_all(postgresql_folder(port)).context("PostgreSQL's files cannot be removed")
+}
+
 /// PostgreSQL as it is installed, on a port of its own.
 pub(super) fn start_postgresql() -> Result<(Child, u16)> {
     let port = free_port()?;
     // It refuses to run as root; a folder that its user can reach is in the system's place for such.
-    let folder = std::env::temp_dir().join(format!("lastseen-bench-postgresql-{port}"));
+    let folder = postgresql_folder(port);
     std::fs::create_dir_all(&folder)?;
     let program = |name: &str| {
         let program = Path::new(POSTGRESQL).join(name);
