@@ -77,8 +77,8 @@ impl Site {
     /// }
     /// ```
     ///
-    /// The others are `--ls-back`, `--ls-front`, `--ls-text`, `--ls-muted`, `--ls-line`, `--ls-control`,
-    /// `--ls-end`, `--ls-end-fill`, `--ls-soon` and `--ls-round`.
+    /// The others are `--ls-accent-fill` and `--ls-end-fill` (under white words), `--ls-back`, `--ls-front`, `--ls-text`, `--ls-muted`, `--ls-line`, `--ls-control`,
+    /// `--ls-end`, `--ls-soon` and `--ls-round`.
     #[must_use]
     pub fn theme_url(mut self, url: impl Into<String>) -> Self {
         self.theme_url = Some(url.into());
