@@ -9,6 +9,8 @@ use http::StatusCode;
 use lastseen_axum::api::json;
 use lastseen_axum::{ApiJson, Problem, view};
 use serde::Deserialize;
+use utoipa::openapi::schema::{AnyOfBuilder, Type};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, Schema, SchemaFormat};
 use zeroize::Zeroizing;
 
 use super::super::caller::{Caller, NamedAccount, no_key};
@@ -24,7 +26,11 @@ const LONGEST_NAME: usize = 128;
 pub(super) struct NewSessionRequest {
     /// What the account is called, for people: 1 to 128 bytes without control characters. Without it the account keeps
     /// its name, or is called by its id.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\x00-\x1F\x7F-\x9F]+$"
+    )]
     name: Option<String>,
     /// The visitor's `User-Agent`.
     user_agent: Option<String>,
@@ -32,7 +38,7 @@ pub(super) struct NewSessionRequest {
     /// Others are ignored.
     client_hints: Option<BTreeMap<String, Option<String>>>,
     /// The visitor's address.
-    #[schema(example = "203.0.113.7")]
+    #[schema(schema_with = address_or_null)]
     ip_address: Option<String>,
     /// Whether to remember the device: the longer idle timeout counts.
     #[serde(default)]
@@ -89,6 +95,27 @@ pub(super) async fn handle(
     view::write_session(&mut body, &created.session, false, now);
     body.push(b'}');
     Ok((StatusCode::CREATED, json(body)).into_response())
+}
+
+/// Describes an address, or none.
+fn address_or_null() -> Schema {
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    described_address().item(null).into()
+}
+
+/// Describes an address.
+pub(in crate::applications) fn described_address() -> AnyOfBuilder {
+    [KnownFormat::Ipv4, KnownFormat::Ipv6].into_iter().fold(
+        AnyOfBuilder::new(),
+        |described, format| {
+            let format = SchemaFormat::KnownFormat(format);
+            described.item(
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .format(Some(format)),
+            )
+        },
+    )
 }
 
 fn read_name(text: &str) -> Result<Arc<str>, Problem> {

@@ -19,7 +19,7 @@ mod list;
 mod terminate;
 mod terminate_others;
 
-pub(super) use create::read_address;
+pub(super) use create::{described_address, read_address};
 
 use axum::Router;
 use axum::routing::{delete, get, post};

@@ -5,9 +5,11 @@ use http::HeaderMap;
 use lastseen::{Session, Timestamp, Verdict, Visit};
 use lastseen_axum::api::json;
 use lastseen_axum::{Problem, view};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, Schema};
 use zeroize::Zeroizing;
 
-use super::super::api::read_address;
+use super::super::api::{described_address, read_address};
 use super::super::caller::Caller;
 use super::super::service::OwnedClient;
 use super::parameters::Parameters;
@@ -22,12 +24,22 @@ struct IntrospectRequest {
     #[schema(min_length = 1)]
     token: String,
     /// Ignored: there is one kind of token.
+    #[schema(value_type = String, required = false)]
     token_type_hint: Option<String>,
     /// The visitor's address.
-    #[schema(example = "203.0.113.7")]
+    #[schema(schema_with = address, required = false)]
     ip_address: Option<String>,
     /// The visitor's `User-Agent`.
+    #[schema(value_type = String, required = false)]
     user_agent: Option<String>,
+}
+
+/// Describes an address, or nothing: a parameter without a value is one that was not sent.
+fn address() -> Schema {
+    let nothing = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(0));
+    described_address().item(nothing).into()
 }
 
 /// What there is to say about a token (RFC 7662, 2.2). Of one that is not active nothing but that.
@@ -37,14 +49,19 @@ struct Introspection {
     /// Whether it is accepted.
     active: bool,
     /// The application's own id for the account.
+    #[schema(value_type = String, required = false)]
     sub: Option<String>,
     /// What the account is called.
+    #[schema(value_type = String, required = false)]
     username: Option<String>,
     /// The session's id.
+    #[schema(value_type = String, required = false)]
     sid: Option<String>,
     /// When the session began, in seconds since the Unix epoch.
+    #[schema(value_type = i64, required = false)]
     iat: Option<i64>,
     /// When it expires unless it is used before, in seconds since the Unix epoch.
+    #[schema(value_type = i64, required = false)]
     exp: Option<i64>,
 }
 

@@ -20,6 +20,7 @@ struct RevokeRequest {
     #[schema(min_length = 1)]
     token: String,
     /// Ignored: there is one kind of token (RFC 7009, 2.1 lets the server ignore it).
+    #[schema(value_type = String, required = false)]
     token_type_hint: Option<String>,
 }
 
