@@ -1,5 +1,7 @@
 //! `lastseen --version` names the commit.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare fails")]
+
 #[path = "../build/commit.rs"]
 mod commit;
 
