@@ -32,8 +32,10 @@ pub fn write_session(out: &mut Vec<u8>, session: &Session, is_current: bool, now
     out.extend_from_slice(b",\"browser\":");
     write_product(out, device.browser.as_ref());
     out.extend_from_slice(b",\"user_agent\":\"");
-    // Writing to a vector cannot fail.
-    let _ = write!(Escaped(out), "{device}");
+    for piece in device.label_pieces() {
+        // Writing to a vector cannot fail.
+        let _ = Escaped(out).write_str(piece);
+    }
     out.extend_from_slice(b"\",\"ip_address\":");
     write_address(out, session.ip_address);
     out.extend_from_slice(b",\"remembered\":");

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
+use lastseen::Sessions;
 use lastseen_axum::pages as sessions_page;
 use lastseen_axum::{
     Problem, PublicUrl, SecurityHeaders, SessionsContext, SessionsLayer, TrustedProxies, api,
@@ -49,6 +49,8 @@ pub(crate) fn router(
     let homes = ApplicationHomes::new(services.applications.clone(), return_targets.clone());
     let description = description(&context);
 
+    let sessions = services.sessions.clone();
+    // Each part brings what it works with: a state of the whole would be copied for every request.
     Router::new()
         // The caller's own sessions: /api/v1/session, /api/v1/sessions…, /api/v1/sign-out.
         .merge(api::router())
@@ -68,10 +70,9 @@ pub(crate) fn router(
         .merge(proxies::router(return_targets))
         .route("/", get(|| async { Redirect::to("/sessions") }))
         .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(ready))
+        .route("/readyz", get(move || ready(sessions.clone())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .with_state(services.clone())
         // From the outside in: what is noted of every request, what every answer says, what a fault is answered, who is asking.
         // In one piece: each call of `layer` boxes every route once more.
         .layer(
@@ -101,8 +102,8 @@ fn description(context: &SessionsContext) -> ([(HeaderName, HeaderValue); 1], By
 }
 
 /// Whether the store can be read and written at this moment.
-async fn ready(State(services): State<Services>) -> Response {
-    match services.sessions.ready().await {
+async fn ready(sessions: Sessions) -> Response {
+    match sessions.ready().await {
         Ok(()) => (
             [(
                 CONTENT_TYPE,

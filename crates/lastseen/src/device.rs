@@ -71,6 +71,25 @@ impl Device {
         self.to_string()
     }
 
+    /// The pieces of [`Device::label`], to be read one after the other; some may be empty.
+    pub fn label_pieces(&self) -> [&str; 5] {
+        let system = self.operating_system.as_ref().map(|system| &*system.name);
+        match (&self.browser, system) {
+            (Some(browser), system) => {
+                let version = browser.version.as_deref();
+                [
+                    &browser.name,
+                    if version.is_some() { " " } else { "" },
+                    version.unwrap_or_default(),
+                    if system.is_some() { " on " } else { "" },
+                    system.unwrap_or_default(),
+                ]
+            }
+            (None, Some(system)) => [system, "", "", "", ""],
+            (None, None) => [UNKNOWN_DEVICE, "", "", "", ""],
+        }
+    }
+
     /// Whether neither the system nor the browser is known.
     pub fn is_unknown(&self) -> bool {
         self.operating_system.is_none() && self.browser.is_none()
@@ -79,19 +98,8 @@ impl Device {
 
 impl Display for Device {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        if let Some(browser) = &self.browser {
-            formatter.write_str(&browser.name)?;
-            if let Some(version) = &browser.version {
-                write!(formatter, " {version}")?;
-            }
-            if let Some(system) = &self.operating_system {
-                write!(formatter, " on {}", system.name)?;
-            }
-            Ok(())
-        } else if let Some(system) = &self.operating_system {
-            formatter.write_str(&system.name)
-        } else {
-            formatter.write_str(UNKNOWN_DEVICE)
-        }
+        self.label_pieces()
+            .iter()
+            .try_for_each(|piece| formatter.write_str(piece))
     }
 }

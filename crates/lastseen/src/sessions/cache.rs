@@ -32,7 +32,7 @@ const PARTITION_BITS: u32 = 10;
 
 /// What a cached session takes at most, in bytes, its share of tables and of its account included.
 /// Measured by `bench/`; turns `cache_memory` into a number of sessions.
-const BYTES_PER_SESSION: u64 = 200;
+const BYTES_PER_SESSION: u64 = 224;
 
 /// Sessions a partition may hold at least, so that a fill is never pushed out by its own shrinking.
 const SMALLEST_LIMIT: usize = 16;
@@ -137,9 +137,9 @@ impl<Guard: Lock> Cache<Guard> {
         history: &PolicyHistory,
     ) -> Known {
         self.partition(id.partition()).with(|partition| {
-            let Some(entry) = partition
-                .get(id)
-                .filter(|entry| Self::answers() && !entry.doubtful)
+            let Some((entry, place)) = partition
+                .get_with_place(id)
+                .filter(|(entry, _)| Self::answers() && !entry.doubtful)
             else {
                 return Known::Nothing;
             };
@@ -163,11 +163,8 @@ impl<Guard: Lock> Cache<Guard> {
             if !same_device && brought.device.is_none() {
                 return Known::DeviceWanted;
             }
-            partition.record_use(id, brought);
-            match partition.get(id) {
-                Some(entry) => Known::Active(partition.session(entry, history)),
-                None => Known::Nothing,
-            }
+            partition.record_use(place, brought);
+            Known::Active(partition.session(partition.at(place), history))
         })
     }
 
@@ -339,14 +336,9 @@ impl<Guard: Lock> Cache<Guard> {
     /// Uses that the store has not recorded, of one partition after the other; they stay unwritten until
     /// [`Cache::recorded`] says otherwise.
     pub(super) fn unwritten_uses(&self) -> impl Iterator<Item = Vec<Use>> {
-        self.partitions.iter().map(|partition| {
-            partition.with(|partition| {
-                let ids = std::mem::take(&mut partition.unwritten);
-                ids.into_iter()
-                    .filter_map(|id| partition.unwritten_use(id))
-                    .collect()
-            })
-        })
+        self.partitions
+            .iter()
+            .map(|partition| partition.with(Partition::take_unwritten))
     }
 
     /// The store has recorded these uses. A session that was used again meanwhile stays unwritten.
@@ -364,15 +356,18 @@ impl<Guard: Lock> Cache<Guard> {
     }
 
     fn settle(&self, used: &Use, stays_unwritten: impl FnOnce(Timestamp) -> bool) {
-        self.partition(used.id.partition()).with(|partition| {
-            let Some(entry) = partition.get_mut(used.id) else {
-                return;
-            };
-            entry.unwritten = stays_unwritten(entry.last_used_at);
-            if entry.unwritten {
-                partition.unwritten.push(used.id);
-            }
-        });
+        self.partition(used.id.partition())
+            .with(|partition| partition.settle(used.id, stays_unwritten));
+    }
+
+    /// How many sessions of the account have not ended, where all of them are cached.
+    pub(super) fn count_of_account(&self, key: &AccountKey) -> Option<usize> {
+        self.partition(key.partition()).with(|partition| {
+            let count = partition
+                .count_of_account(key)
+                .filter(|_| Self::answers())?;
+            usize::try_from(count).ok()
+        })
     }
 
     /// Drops what is too much, now that more of it may be dropped: what was used is written.

@@ -47,7 +47,23 @@ pub(super) struct Entry {
     pub(super) doubtful: bool,
 }
 
+/// Where a session is, while its partition is locked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(u32);
+
 impl Entry {
+    fn unwritten_use(&self) -> Option<Use> {
+        let origin = || Origin {
+            ip_address: self.ip_address,
+            device: Arc::clone(&self.device),
+        };
+        self.unwritten.then(|| Use {
+            id: self.id,
+            at: self.last_used_at,
+            origin: origin(),
+        })
+    }
+
     /// Whether a secret with this hash authenticates the session: its own, or that of the pages.
     pub(super) fn is_authenticated_by(&self, hash: &SecretHash) -> bool {
         self.token_hash == *hash
@@ -88,8 +104,9 @@ pub(in crate::sessions) struct Partition {
     by_account: HashTable<u32>,
     /// Moves whenever the store was written: what was read before is not cached any more.
     pub(super) generation: u64,
-    /// Sessions with a use that the store has not recorded.
-    pub(super) unwritten: Vec<SessionId>,
+    /// Where sessions with a use that the store has not recorded were, when they were used. One that has
+    /// gone since has no use to be written; one that took its place says itself whether it has.
+    unwritten: Vec<u32>,
 }
 
 /// The hash of an id: its own random bytes. Only ids that we drew are ever inserted.
@@ -132,6 +149,17 @@ impl Partition {
 
     pub(super) fn get(&self, id: SessionId) -> Option<&Entry> {
         self.find(id).map(|at| &self.entries[at as usize])
+    }
+
+    /// A session and its place, which stays the same as long as the partition is locked.
+    pub(super) fn get_with_place(&self, id: SessionId) -> Option<(&Entry, Place)> {
+        self.find(id)
+            .map(|at| (&self.entries[at as usize], Place(at)))
+    }
+
+    /// The session at a place.
+    pub(super) fn at(&self, place: Place) -> &Entry {
+        &self.entries[place.0 as usize]
     }
 
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Entry> {
@@ -299,8 +327,7 @@ impl Partition {
     }
 
     /// Records a use, unless a later one is known.
-    pub(super) fn record_use(&mut self, id: SessionId, brought: &Brought) {
-        let Some(at) = self.find(id) else { return };
+    pub(super) fn record_use(&mut self, Place(at): Place, brought: &Brought) {
         let entry = &mut self.entries[at as usize];
         if brought.at < entry.last_used_at {
             return;
@@ -314,7 +341,7 @@ impl Partition {
         }
         if !entry.unwritten {
             entry.unwritten = true;
-            self.unwritten.push(id);
+            self.unwritten.push(at);
         }
         if entry.last_used_at < brought.at {
             entry.last_used_at = brought.at;
@@ -327,16 +354,39 @@ impl Partition {
 
     /// The use of a session that the store has not recorded, where there is one.
     pub(super) fn unwritten_use(&self, id: SessionId) -> Option<Use> {
-        let entry = self.get(id).filter(|entry| entry.unwritten)?;
-        let origin = Origin {
-            ip_address: entry.ip_address,
-            device: Arc::clone(&entry.device),
-        };
-        Some(Use {
-            id,
-            at: entry.last_used_at,
-            origin,
-        })
+        self.get(id).and_then(Entry::unwritten_use)
+    }
+
+    /// Every use that the store has not recorded. They stay unwritten until they are settled.
+    pub(super) fn take_unwritten(&mut self) -> Vec<Use> {
+        let places = std::mem::take(&mut self.unwritten);
+        let entries = places
+            .into_iter()
+            .filter_map(|at| self.entries.get(at as usize));
+        entries.filter_map(Entry::unwritten_use).collect()
+    }
+
+    /// What the store has made of a use that was taken: whether the session `stays_unwritten` follows from
+    /// its last use.
+    pub(super) fn settle(
+        &mut self,
+        id: SessionId,
+        stays_unwritten: impl FnOnce(Timestamp) -> bool,
+    ) {
+        let Some(at) = self.find(id) else { return };
+        let entry = &mut self.entries[at as usize];
+        entry.unwritten = stays_unwritten(entry.last_used_at);
+        if entry.unwritten {
+            self.unwritten.push(at);
+        }
+    }
+
+    /// How many sessions of the account there are, where all of them are cached.
+    pub(super) fn count_of_account(&self, key: &AccountKey) -> Option<u32> {
+        let account = self
+            .find_account(key)
+            .map(|at| &self.accounts[at as usize])?;
+        account.complete.then_some(account.sessions)
     }
 
     /// Says that every session of the account is cached.
