@@ -93,7 +93,9 @@ class Service:
 
 
 def prepared(recipe: Recipe, directory: Path) -> None:
-    shutil.copytree(QUICKSTARTS / recipe.folder, directory)
+    # What somebody installed there to try it is not part of it.
+    installed = shutil.ignore_patterns(".venv", "node_modules", "package-lock.json", "__pycache__")
+    shutil.copytree(QUICKSTARTS / recipe.folder, directory, ignore=installed)
     if recipe.folder == "node-express":
         # The lock is the tests' own: whoever starts something new wants what is current.
         shutil.copy(LOCK, directory / "package-lock.json")
