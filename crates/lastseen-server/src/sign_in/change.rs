@@ -92,9 +92,9 @@ impl Inner {
                 ip_address = visitor.shown_address(),
                 "change of the password refused: the current one is wrong"
             );
-            return Err(Refused::Credentials.into());
+            return Err(self.failed(reservation).await.into());
         }
-        self.take_back(reservation).await;
+        drop(reservation);
         let hash = self
             .hashing
             .hash_new(Asker::Visitor, new, account.name.as_str())

@@ -1,58 +1,72 @@
-//! Tries that were counted as failures and of which nobody knows yet whether they are.
+//! Tries that were let in and of which nobody knows yet whether they are failures.
 //!
-//! A limit that is reached only through such tries says nothing yet: half of them may succeed, and only
-//! failures count. Whoever comes in that moment waits for one of them to be judged. This is memory of one
-//! process; after a restart all that is stored was a failure.
+//! They take up room beside the failures, or any number of tries at once would pass. But a limit that is
+//! reached only through them says nothing yet: half of them may succeed, and only failures count. Whoever
+//! comes in that moment waits for one of them to be judged.
+//!
+//! This is memory of one process, and nothing of it is ever written: one process has the database to
+//! itself, and what it was judging when it was killed was no failure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lastseen::Timestamp;
+use lastseen::{Timestamp, Unavailable};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::throttle::{Counter, Counters};
+use super::store::SignInStore;
+use super::throttle::{Counter, Counters, NotNow, Tries};
 
 /// The tries that are under way.
 #[derive(Debug, Default)]
 pub struct InFlight {
+    /// Held by the one try of which it is being decided whether it may come: no two see the same room.
+    admission: tokio::sync::Mutex<()>,
     counts: Mutex<HashMap<Counter, usize>>,
     /// Told whenever one of them was judged.
     judged: Notify,
 }
 
-/// How many tries under way are among the counts of each kind.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Undecided {
-    /// Among those of name and address.
-    pub pair: usize,
-    /// Among those of the name.
-    pub name: usize,
-    /// Among those of the visitor.
-    pub known_visitor: usize,
-}
-
 impl InFlight {
+    /// Lets a try in, if the failures in `store` and the tries under way leave room for it. In one step.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where the store cannot tell.
+    pub async fn admit(
+        self: &Arc<Self>,
+        counters: Counters,
+        store: &dyn SignInStore,
+        now: Timestamp,
+    ) -> Result<Result<Reservation, NotNow>, Unavailable> {
+        let _alone = self.admission.lock().await;
+        // First those under way, then the failures: one that turns from the former into the latter meanwhile
+        // is seen twice, and whoever has to wait for that is told at once. The other way it might be missed.
+        let under_way = self.count(&counters);
+        let failures = store.failures(counters, now).await?;
+        Ok(failures
+            .admit(under_way, now)
+            .map(|()| self.enter(counters)))
+    }
+
     /// How many tries of these counters are under way.
-    pub fn count(&self, counters: &Counters) -> Undecided {
+    fn count(&self, counters: &Counters) -> Tries {
         let counts = self.counts.lock();
         let count = |counter| counts.get(&counter).copied().unwrap_or(0);
-        Undecided {
+        Tries {
             pair: count(counters.pair),
             name: count(counters.name),
             known_visitor: counters.known_visitor.map_or(0, count),
         }
     }
 
-    /// One more try is under way; it was counted at `counted_at`.
-    pub fn enter(self: &Arc<Self>, counters: Counters, counted_at: Timestamp) -> Reservation {
+    /// One more try is under way.
+    fn enter(self: &Arc<Self>, counters: Counters) -> Reservation {
         let mut counts = self.counts.lock();
         for counter in counters.each() {
             *counts.entry(counter).or_default() += 1;
         }
         Reservation {
             counters,
-            counted_at,
             in_flight: Arc::clone(self),
         }
     }
@@ -63,13 +77,13 @@ impl InFlight {
     }
 }
 
-/// A try that was counted. Dropped, it was a failure, or nobody will ever know: it stays counted.
+/// The room of a try that is under way. Dropped, it is free again: whoever judges the try a failure counts
+/// that in the store first.
 #[derive(Debug)]
+#[must_use = "once it is dropped the try is not under way any more"]
 pub struct Reservation {
-    /// What it was counted under.
+    /// What the try is counted under.
     pub counters: Counters,
-    /// When.
-    pub counted_at: Timestamp,
     in_flight: Arc<InFlight>,
 }
 

@@ -138,7 +138,7 @@ impl SignIn {
     /// Signs in. The session whose token came along ends, whose ever it was.
     ///
     /// An unknown name, a wrong password and a disabled account take the same steps and the same time. It
-    /// runs to its end even where the asker goes away, so nobody saves a failure by hanging up.
+    /// runs to its end even where the asker goes away, so nobody is spared a failure by hanging up.
     ///
     /// # Errors
     /// [`Refused`].
@@ -229,7 +229,7 @@ impl Inner {
             ip_address = visitor.shown_address(),
             "sign-in refused"
         );
-        Err(Refused::Credentials)
+        Err(self.failed(reservation).await)
     }
 
     /// The counter of a browser that has signed in to this account before.
@@ -249,7 +249,9 @@ impl Inner {
         Ok(known.then(|| Counter::of_known_visitor(&mark.name())))
     }
 
-    /// Counts a try, and looks at the password where the try may come.
+    /// Looks at the password, once it is clear that the try may come.
+    ///
+    /// The try is under way until the reservation is dropped; [`Self::failed`] counts it where it failed.
     pub(super) async fn verify(
         &self,
         counters: Counters,
@@ -259,27 +261,19 @@ impl Inner {
         visitor: &Visitor,
     ) -> Result<(Verdict, Reservation), Refused> {
         let reservation = self.reserve(counters, visitor).await?;
-        match self.hashing.verify(password, hash, like).await {
-            Ok(verdict) => Ok((verdict, reservation)),
-            Err(busy) => {
-                self.take_back(reservation).await;
-                Err(busy.into())
-            }
-        }
+        let verdict = self.hashing.verify(password, hash, like).await?;
+        Ok((verdict, reservation))
     }
 
-    /// Counts a try, once it is clear whether it may come.
+    /// Lets a try in, once it is clear whether it may come.
     async fn reserve(&self, counters: Counters, visitor: &Visitor) -> Result<Reservation, Refused> {
         let mut place = None;
         loop {
             // From here on nothing that is judged is missed.
             let mut judged = pin!(self.in_flight.next_judged());
             judged.as_mut().enable();
-            match self
-                .store
-                .reserve(counters, &self.in_flight, self.now())
-                .await?
-            {
+            let store = self.store.as_ref();
+            match self.in_flight.admit(counters, store, self.now()).await? {
                 Ok(reservation) => return Ok(reservation),
                 Err(NotNow::TooMany(wait)) => {
                     tracing::warn!(
@@ -316,11 +310,22 @@ impl Inner {
                 tracing::warn!(account = %account.id, %fault, "a password hash could not be strengthened");
             }
         }
-        let outcome = self.begin_session(&account, remembered, visitor).await;
-        if !matches!(outcome, Ok(None)) {
-            self.take_back(reservation).await;
+        match self.begin_session(&account, remembered, visitor).await? {
+            Some(signed_in) => Ok(signed_in),
+            None => Err(self.failed(reservation).await),
         }
-        outcome?.ok_or(Refused::Credentials)
+    }
+
+    /// The try was a failure: counts it before anybody hears of it. Only then it is not under way any more.
+    ///
+    /// Where it cannot be counted, the answer says no more than a right password would get, whose session
+    /// could not be written either.
+    pub(super) async fn failed(&self, reservation: Reservation) -> Refused {
+        let counters = reservation.counters;
+        match self.store.count_failure(counters, self.now()).await {
+            Ok(()) => Refused::Credentials,
+            Err(fault) => fault.into(),
+        }
     }
 
     /// Begins a session of `account`, unless it was disabled, removed or given another password since it
@@ -381,13 +386,6 @@ impl Inner {
             mark: kept.is_ok().then_some(mark),
             now,
         }))
-    }
-
-    /// Takes back a try that was counted and was no failure.
-    pub(super) async fn take_back(&self, reservation: Reservation) {
-        if let Err(fault) = self.store.take_back(reservation, self.now()).await {
-            tracing::warn!(%fault, "a try that was no failure stays counted");
-        }
     }
 }
 

@@ -1,20 +1,17 @@
 //! What sign-in remembers, in SQLite.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use lastseen::token::SecretHash;
 use lastseen::{AccountId, Timestamp, Unavailable};
 use lastseen_sqlite::{Database, Error};
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::in_flight::{InFlight, Reservation};
 use super::known_browser::{BrowserMark, MOST_BROWSERS};
 use super::store::SignInStore;
-use super::throttle::{Counter, Counters, Counts, NotNow, Pressure, RecentFailures};
+use super::throttle::{Counter, Counters, Counts, Pressure, RecentFailures};
 
-/// Rows that one try clears away, so that the tables shrink as fast as they can grow.
-const SWEPT_PER_TRY: u32 = 8;
+/// Rows that one failure clears away, so that the tables shrink as fast as they can grow.
+const SWEPT_PER_FAILURE: u32 = 8;
 
 /// What sign-in remembers in one database, which must have been opened with
 /// [`crate::accounts::MIGRATIONS`].
@@ -42,35 +39,22 @@ impl SqliteSignInStore {
 
 #[async_trait]
 impl SignInStore for SqliteSignInStore {
-    async fn reserve(
-        &self,
-        counters: Counters,
-        in_flight: &Arc<InFlight>,
-        now: Timestamp,
-    ) -> Result<Result<Reservation, NotNow>, Unavailable> {
-        let in_flight = Arc::clone(in_flight);
-        // The one writer has the database to itself from the reading to the writing: that makes it one step.
-        self.write(move |transaction| {
-            let counts = read_counts(transaction, &counters, now)?;
-            match counts.reserve(in_flight.count(&counters), now) {
-                Ok(counted) => {
-                    write_counts(transaction, &counters, &counted, now)?;
-                    sweep(transaction, now, SWEPT_PER_TRY)?;
-                    // Where the commit fails, this is dropped on the way, and the try is no longer under way.
-                    Ok(Ok(in_flight.enter(counters, now)))
-                }
-                Err(not_now) => Ok(Err(not_now)),
-            }
-        })
-        .await
+    async fn failures(&self, counters: Counters, now: Timestamp) -> Result<Counts, Unavailable> {
+        let database = &self.database;
+        database.health().await.map_err(Unavailable::because)?;
+        database
+            .read(move |transaction| read_counts(transaction, &counters, now))
+            .await
+            .map_err(Unavailable::because)
     }
 
-    async fn take_back(&self, reservation: Reservation, now: Timestamp) -> Result<(), Unavailable> {
-        // The reservation is dropped when this has been written, and only then are those who wait told.
-        let (counters, counted_at) = (reservation.counters, reservation.counted_at);
+    async fn count_failure(&self, counters: Counters, now: Timestamp) -> Result<(), Unavailable> {
+        // The one writer has the database to itself from the reading to the writing: none gets lost.
         self.write(move |transaction| {
-            let counts = read_counts(transaction, &counters, now)?.take_back(counted_at, now);
-            write_counts(transaction, &counters, &counts, now)
+            let counts = read_counts(transaction, &counters, now)?.with_one_failure(now);
+            write_counts(transaction, &counters, &counts)?;
+            sweep(transaction, now, SWEPT_PER_FAILURE)?;
+            Ok(())
         })
         .await
     }
@@ -152,7 +136,7 @@ impl SignInStore for SqliteSignInStore {
     }
 }
 
-/// The counts that a try touches, as they are at `now`.
+/// The failures that a try is judged by, as they are at `now`.
 fn read_counts(
     transaction: &Transaction<'_>,
     counters: &Counters,
@@ -197,25 +181,20 @@ fn write_counts(
     transaction: &Transaction<'_>,
     counters: &Counters,
     counts: &Counts,
-    now: Timestamp,
 ) -> Result<(), Error> {
     write_failures(transaction, counters.pair, &counts.pair)?;
     if let (Some(counter), Some(own)) = (counters.known_visitor, &counts.known_visitor) {
         write_failures(transaction, counter, own)?;
     }
-    let empty_at = counts.name.empty_at();
-    if empty_at > now {
-        transaction
-            .prepare_cached(
-                "INSERT INTO sign_in_pressure (counter, empty_at) VALUES (?1, ?2)
-                 ON CONFLICT DO UPDATE SET empty_at = excluded.empty_at",
-            )?
-            .execute(params![counters.name.as_bytes(), empty_at.as_millisecond()])?;
-    } else {
-        transaction
-            .prepare_cached("DELETE FROM sign_in_pressure WHERE counter = ?1")?
-            .execute([counters.name.as_bytes()])?;
-    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO sign_in_pressure (counter, empty_at) VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET empty_at = excluded.empty_at",
+        )?
+        .execute(params![
+            counters.name.as_bytes(),
+            counts.name.empty_at().as_millisecond()
+        ])?;
     Ok(())
 }
 
@@ -225,9 +204,6 @@ fn write_failures(
     failures: &RecentFailures,
 ) -> Result<(), Error> {
     let Some(forgotten_at) = failures.forgotten_at() else {
-        transaction
-            .prepare_cached("DELETE FROM sign_in_failure WHERE counter = ?1")?
-            .execute([counter.as_bytes()])?;
         return Ok(());
     };
     let times: Vec<u8> = failures

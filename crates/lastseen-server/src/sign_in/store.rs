@@ -1,13 +1,10 @@
 //! What a store must do for sign-in: keep failures, and the browsers that an account knows.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use lastseen::{AccountId, Timestamp, Unavailable};
 
-use super::in_flight::{InFlight, Reservation};
 use super::known_browser::BrowserMark;
-use super::throttle::{Counters, NotNow};
+use super::throttle::{Counters, Counts};
 
 /// Keeps what sign-in has to remember over a restart. What it answers is durable.
 ///
@@ -15,17 +12,13 @@ use super::throttle::{Counters, NotNow};
 /// forgotten when it does not count any more.
 #[async_trait]
 pub trait SignInStore: Send + Sync + 'static {
-    /// Judges one try and, where it may come, counts it as a failure for the time being and enters it in
-    /// `in_flight`. In one step.
-    async fn reserve(
-        &self,
-        counters: Counters,
-        in_flight: &Arc<InFlight>,
-        now: Timestamp,
-    ) -> Result<Result<Reservation, NotNow>, Unavailable>;
+    /// The failures that count against a try at `now`: every one whose counting was answered before.
+    ///
+    /// Where it is known that none could be counted, this fails: what cannot be counted is not judged.
+    async fn failures(&self, counters: Counters, now: Timestamp) -> Result<Counts, Unavailable>;
 
-    /// The try was no failure: it succeeded, or was never judged.
-    async fn take_back(&self, reservation: Reservation, now: Timestamp) -> Result<(), Unavailable>;
+    /// Counts a failure at `now`.
+    async fn count_failure(&self, counters: Counters, now: Timestamp) -> Result<(), Unavailable>;
 
     /// Forgets every failure that does not count any more. Says how many rows went.
     async fn forget(&self, now: Timestamp) -> Result<u64, Unavailable>;

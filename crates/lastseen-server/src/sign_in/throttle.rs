@@ -9,10 +9,11 @@
 //!   new password: 10 failures within 15 minutes of its own. It has to pass nothing but this one, so no
 //!   stranger can lock the owner out, not even one behind the same address.
 //!
-//! Every try is counted as a failure before the password is looked at, and taken back where it was none. So
-//! two dozen tries at once are two dozen tries, and one that a crash breaks off stays a failure. Where a
-//! limit is reached only through tries that are still being judged, the next one waits for them
-//! ([`super::in_flight`]): only failures count.
+//! Only failures count, and a failure is what was judged to be one. A try may come where the failures so far
+//! and the tries that are still being judged ([`super::in_flight`]) together leave room for it: so two dozen
+//! tries at once are two dozen tries. Where a limit is reached only through tries that are being judged, the
+//! next one waits for them. Failures are kept over a restart, tries under way are not: one that a crash or
+//! a hang-up breaks off before it is judged leaves nothing behind.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,7 +21,6 @@ use std::time::Duration;
 use lastseen::{SessionId, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use super::in_flight::Undecided;
 use crate::accounts::NameKey;
 
 /// Failures of one pair within [`WINDOW`] after which it has to wait: the contract's.
@@ -30,10 +30,6 @@ pub const WINDOW: Duration = Duration::from_mins(15);
 /// Failures for one name from anywhere after which strangers are slowed down: the contract's, and what NIST
 /// SP 800-63B-4 allows in a row.
 pub const FAILURES_PER_NAME: u32 = 100;
-/// Failures of one counter that are kept. More than [`FAILURES_PER_PAIR`] only come from known visitors,
-/// who do not have to pass the pair's limit; with room for ten of theirs, one that is taken back does not
-/// make room for a stranger.
-const MOST_KEPT: usize = 2 * FAILURES_PER_PAIR;
 /// In which time one failure for a name is forgiven. Under attack a stranger gets 96 tries a day for one
 /// account, all strangers together; and whoever waits has to wait no longer than for a pair.
 pub const FORGIVEN_EVERY: Duration = Duration::from_mins(15);
@@ -115,8 +111,8 @@ impl Wait {
     }
 }
 
-/// The failures of a pair or a known visitor that still count, oldest first: at most [`MOST_KEPT`] of
-/// them, the newest.
+/// The failures of a pair or a known visitor that still count, oldest first: at most [`FAILURES_PER_PAIR`]
+/// of them, the newest. More only come from known visitors, who do not have to pass the pair's limit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RecentFailures(Vec<Timestamp>);
 
@@ -129,7 +125,7 @@ impl RecentFailures {
         let mut times: Vec<_> = times.into_iter().map(|time| time.min(now)).collect();
         times.sort_unstable();
         times.retain(|time| now.duration_since(*time) < WINDOW);
-        let surplus = times.len().saturating_sub(MOST_KEPT);
+        let surplus = times.len().saturating_sub(FAILURES_PER_PAIR);
         times.drain(..surplus);
         Self(times)
     }
@@ -148,22 +144,11 @@ impl RecentFailures {
         (!wait.is_zero()).then(|| Wait::new(wait))
     }
 
-    /// Counts one failure more.
+    /// Counts `failures` more, all of now.
     #[must_use]
-    pub fn with_one_more(self, now: Timestamp) -> Self {
-        Self::at(self.0.into_iter().chain([now]), now)
-    }
-
-    /// The same without the newest `undecided` of them.
-    fn without_newest(&self, undecided: usize) -> Self {
-        Self(self.0[..self.0.len().saturating_sub(undecided)].to_vec())
-    }
-
-    /// Takes one failure back that was counted at `counted_at`.
-    pub fn take_back(&mut self, counted_at: Timestamp) {
-        if let Some(position) = self.0.iter().position(|time| *time == counted_at) {
-            self.0.remove(position);
-        }
+    pub fn with_more(&self, failures: usize, now: Timestamp) -> Self {
+        let more = std::iter::repeat_n(now, failures);
+        Self::at(self.0.iter().copied().chain(more), now)
     }
 
     /// When nothing of it counts any more.
@@ -209,21 +194,12 @@ impl Pressure {
         (with_one_more > full).then(|| Wait::new(with_one_more.saturating_sub(full)))
     }
 
-    /// Counts one failure more. A known visitor's failure may find it full; then it stays full.
+    /// Counts `failures` more. A known visitor's failure may find it full; then it stays full.
     #[must_use]
-    pub fn with_one_more(self, now: Timestamp) -> Self {
-        Self::at(self.empty_at.max(now).saturating_add(FORGIVEN_EVERY), now)
-    }
-
-    /// Takes `failures` back.
-    #[must_use]
-    pub fn without(self, failures: usize, now: Timestamp) -> Self {
+    pub fn with_more(self, failures: usize, now: Timestamp) -> Self {
         let failures = u32::try_from(failures).unwrap_or(u32::MAX);
-        Self::at(
-            self.empty_at
-                .saturating_sub(FORGIVEN_EVERY.saturating_mul(failures)),
-            now,
-        )
+        let more = FORGIVEN_EVERY.saturating_mul(failures);
+        Self::at(self.empty_at.max(now).saturating_add(more), now)
     }
 }
 
@@ -245,6 +221,17 @@ impl Counters {
     }
 }
 
+/// A number of tries for each of the [`Counters`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tries {
+    /// Among those of name and address.
+    pub pair: usize,
+    /// Among those of the name.
+    pub name: usize,
+    /// Among those of the visitor.
+    pub known_visitor: usize,
+}
+
 /// Why a try is not looked at now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NotNow {
@@ -254,7 +241,7 @@ pub enum NotNow {
     Undecided,
 }
 
-/// The counts that one try touches, as a store has them at one moment.
+/// The failures that one try is judged by, as a store has them at one moment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Counts {
     /// Those of name and address.
@@ -266,23 +253,30 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Judges one try and, where it may come, counts it as a failure for the time being. `undecided` are
-    /// those among the counts of which the same is true.
+    /// Whether one try more may come, beside those that are `under_way`.
     ///
     /// # Errors
-    /// Why it may not come; then nothing is counted.
-    pub fn reserve(self, undecided: Undecided, now: Timestamp) -> Result<Self, NotNow> {
+    /// Why it may not.
+    pub fn admit(&self, under_way: Tries, now: Timestamp) -> Result<(), NotNow> {
         if let Some(wait) = self.wait(now) {
-            return Err(match self.without(undecided, now).wait(now) {
-                Some(_) => NotNow::TooMany(wait),
-                None => NotNow::Undecided,
-            });
+            return Err(NotNow::TooMany(wait));
         }
-        Ok(Self {
-            pair: self.pair.with_one_more(now),
-            name: self.name.with_one_more(now),
-            known_visitor: self.known_visitor.map(|own| own.with_one_more(now)),
-        })
+        match self.with(under_way, now).wait(now) {
+            Some(_) => Err(NotNow::Undecided),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts one failure. Success counts nothing and forgives nothing: failures before it stay, as the
+    /// contract says, or a crowd of tries with the right one among them would be more than ten.
+    #[must_use]
+    pub fn with_one_failure(&self, now: Timestamp) -> Self {
+        let one = Tries {
+            pair: 1,
+            name: 1,
+            known_visitor: 1,
+        };
+        self.with(one, now)
     }
 
     fn wait(&self, now: Timestamp) -> Option<Wait> {
@@ -292,27 +286,13 @@ impl Counts {
         }
     }
 
-    fn without(&self, undecided: Undecided, now: Timestamp) -> Self {
+    fn with(&self, failures: Tries, now: Timestamp) -> Self {
         let own = self.known_visitor.as_ref();
         Self {
-            pair: self.pair.without_newest(undecided.pair),
-            name: self.name.without(undecided.name, now),
-            known_visitor: own.map(|own| own.without_newest(undecided.known_visitor)),
+            pair: self.pair.with_more(failures.pair, now),
+            name: self.name.with_more(failures.name, now),
+            known_visitor: own.map(|own| own.with_more(failures.known_visitor, now)),
         }
-    }
-
-    /// The try counted at `counted_at` was no failure: it succeeded, or was never judged. It is taken back.
-    ///
-    /// That is all that success does. Failures before it stay counted, as the contract says, or a crowd of
-    /// tries with the right one among them would be more than ten.
-    #[must_use]
-    pub fn take_back(mut self, counted_at: Timestamp, now: Timestamp) -> Self {
-        self.pair.take_back(counted_at);
-        if let Some(own) = &mut self.known_visitor {
-            own.take_back(counted_at);
-        }
-        self.name = self.name.without(1, now);
-        self
     }
 }
 

@@ -167,6 +167,60 @@ async fn two_dozen_right_passwords_at_once_are_no_failure() {
     assert_eq!(house.rows("sign_in_pressure").await, 0);
 }
 
+/// A copy of the database at some instant is what a kill at that instant leaves behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_right_passwords_are_being_judged_leaves_no_failure_behind() {
+    let slow = HashingSettings {
+        memory: 8_192,
+        at_once: 1,
+        ..HashingSettings::cheap()
+    };
+    let house = Arc::new(House::with(slow).await);
+    house.add("ada").await;
+    let tries = (0..24).map(|_| {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move { house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await })
+    });
+    let tries = tries.collect::<Vec<_>>();
+    let mut seen_under_way = 0;
+    while !tries.iter().all(tokio::task::JoinHandle::is_finished) {
+        seen_under_way += 1;
+        assert_eq!(house.rows("sign_in_failure").await, 0);
+        assert_eq!(house.rows("sign_in_pressure").await, 0);
+    }
+    assert!(seen_under_way > 0);
+    for tried in tries {
+        assert!(tried.await.unwrap().is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_on_the_disk_before_it_is_answered_and_a_wrong_password_is_not_told_without() {
+    let house = House::with_ada().await;
+    fail(&house, "203.0.113.7", "ada", 1).await;
+    assert_eq!(house.rows("sign_in_failure").await, 1);
+    house
+        .database
+        .write(|transaction| {
+            Ok(transaction.execute_batch(
+                "CREATE TRIGGER no_room BEFORE UPDATE ON sign_in_failure
+                 BEGIN SELECT RAISE(ABORT, 'no room'); END",
+            )?)
+        })
+        .await
+        .unwrap();
+    for _ in 0..20 {
+        let refused = house.try_from("203.0.113.7", "ada", "wrong").await;
+        assert!(
+            matches!(refused, Err(Refused::Unavailable(_))),
+            "{refused:?}"
+        );
+    }
+    // They left no try under way behind them, for which the next would wait in vain.
+    let right = house.try_from("203.0.113.7", "ada", GOOD_PASSWORD).await;
+    assert!(right.is_ok());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_and_fifty_tries_for_one_name_from_anywhere_at_once_are_a_hundred_failures() {
     let house = Arc::new(House::with_ada().await);

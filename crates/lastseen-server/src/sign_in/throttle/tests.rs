@@ -11,13 +11,13 @@ fn after(seconds: u64) -> Timestamp {
 }
 
 impl Counts {
-    /// A try while no other is under way.
-    fn try_at(self, now: Timestamp) -> Result<Self, Wait> {
-        self.reserve(Undecided::default(), now)
-            .map_err(|not_now| match not_now {
-                NotNow::TooMany(wait) => wait,
-                NotNow::Undecided => panic!("no other try is under way"),
-            })
+    /// A failure while no other try is under way.
+    fn fail_at(&self, now: Timestamp) -> Result<Self, Wait> {
+        match self.admit(Tries::default(), now) {
+            Ok(()) => Ok(self.with_one_failure(now)),
+            Err(NotNow::TooMany(wait)) => Err(wait),
+            Err(NotNow::Undecided) => panic!("no other try is under way"),
+        }
     }
 }
 
@@ -33,17 +33,11 @@ fn counts(now: Timestamp) -> Counts {
 fn the_eleventh_failure_of_a_pair_within_a_quarter_of_an_hour_has_to_wait() {
     let mut counts = counts(NOON);
     for second in 0..10 {
-        counts = counts.try_at(after(second)).unwrap();
+        counts = counts.fail_at(after(second)).unwrap();
     }
-    assert_eq!(
-        counts.clone().try_at(after(10)).unwrap_err().as_seconds(),
-        890
-    );
-    assert_eq!(
-        counts.clone().try_at(after(899)).unwrap_err().as_seconds(),
-        1
-    );
-    assert!(counts.try_at(after(900)).is_ok());
+    assert_eq!(counts.fail_at(after(10)).unwrap_err().as_seconds(), 890);
+    assert_eq!(counts.fail_at(after(899)).unwrap_err().as_seconds(), 1);
+    assert!(counts.fail_at(after(900)).is_ok());
 }
 
 #[test]
@@ -53,7 +47,7 @@ fn no_quarter_of_an_hour_sees_more_than_ten_failures() {
     for second in (0..7_200).step_by(7) {
         // The name alone would stop them after 100; that is another test.
         counts.name = Pressure::none(after(second));
-        if let Ok(counted) = counts.clone().try_at(after(second)) {
+        if let Ok(counted) = counts.fail_at(after(second)) {
             passed.push(second);
             counts = counted;
         }
@@ -73,13 +67,13 @@ fn more_than_a_hundred_failures_for_a_name_slow_strangers_down() {
     let mut pressure = Pressure::none(NOON);
     for _ in 0..100 {
         assert_eq!(pressure.wait(NOON), None);
-        pressure = pressure.with_one_more(NOON);
+        pressure = pressure.with_more(1, NOON);
     }
     assert_eq!(pressure.wait(NOON).unwrap().as_seconds(), 900);
     assert_eq!(pressure.wait(after(899)).unwrap().as_seconds(), 1);
     // One in a quarter of an hour from then on.
     assert_eq!(pressure.wait(after(900)), None);
-    let pressure = Pressure::at(pressure.empty_at(), after(900)).with_one_more(after(900));
+    let pressure = Pressure::at(pressure.empty_at(), after(900)).with_more(1, after(900));
     assert_eq!(pressure.wait(after(900)).unwrap().as_seconds(), 900);
 }
 
@@ -87,100 +81,70 @@ fn more_than_a_hundred_failures_for_a_name_slow_strangers_down() {
 fn a_known_visitor_has_nothing_but_its_own_limit_to_pass() {
     let mut full = counts(NOON);
     for _ in 0..10 {
-        full.pair = full.pair.with_one_more(NOON);
+        full.pair = full.pair.with_more(1, NOON);
     }
     for _ in 0..200 {
-        full.name = full.name.with_one_more(NOON);
+        full.name = full.name.with_more(1, NOON);
     }
-    assert!(full.clone().try_at(NOON).is_err());
+    assert!(full.fail_at(NOON).is_err());
     full.known_visitor = Some(RecentFailures::default());
     for _ in 0..10 {
-        full = full.try_at(NOON).unwrap();
+        full = full.fail_at(NOON).unwrap();
     }
-    assert_eq!(full.try_at(NOON).unwrap_err().as_seconds(), 900);
-}
-
-#[test]
-fn success_takes_back_itself_and_nothing_else() {
-    let mut counts = counts(NOON);
-    for _ in 0..9 {
-        counts = counts.try_at(NOON).unwrap();
-    }
-    let before = counts.clone();
-    let counts = counts
-        .try_at(after(1))
-        .unwrap()
-        .take_back(after(1), after(2));
-    assert_eq!(counts.pair, before.pair);
-    assert!(counts.try_at(after(3)).unwrap().try_at(after(4)).is_err());
+    assert_eq!(full.fail_at(NOON).unwrap_err().as_seconds(), 900);
 }
 
 #[test]
 fn a_limit_that_is_reached_through_tries_under_way_says_nothing_yet() {
-    let mut full = counts(NOON);
-    for _ in 0..10 {
-        full = full.try_at(NOON).unwrap();
-    }
-    let under_way = |pair| Undecided {
-        pair,
-        name: pair,
+    let under_way = |tries| Tries {
+        pair: tries,
+        name: tries,
         known_visitor: 0,
     };
-    assert_eq!(
-        full.clone().reserve(under_way(1), NOON),
-        Err(NotNow::Undecided)
-    );
-    assert!(matches!(
-        full.clone().reserve(under_way(0), NOON),
-        Err(NotNow::TooMany(_))
-    ));
-    for _ in 0..90 {
-        full.name = full.name.with_one_more(NOON);
-    }
-    full.pair = RecentFailures::default();
-    assert_eq!(
-        full.clone().reserve(under_way(1), NOON),
-        Err(NotNow::Undecided)
-    );
-    assert!(matches!(
-        full.reserve(under_way(0), NOON),
-        Err(NotNow::TooMany(_))
-    ));
-}
-
-#[test]
-fn a_known_visitors_success_makes_no_room_for_a_stranger() {
     let mut counts = counts(NOON);
-    for _ in 0..10 {
-        counts = counts.try_at(NOON).unwrap();
+    for _ in 0..9 {
+        counts = counts.fail_at(NOON).unwrap();
     }
-    let stranger = counts.clone();
-    counts.known_visitor = Some(RecentFailures::default());
-    counts = counts
-        .try_at(after(1))
-        .unwrap()
-        .take_back(after(1), after(2));
-    counts.known_visitor = None;
-    assert_eq!(counts.pair, stranger.pair);
-    assert!(counts.try_at(after(3)).is_err());
+    assert_eq!(counts.admit(under_way(0), NOON), Ok(()));
+    assert_eq!(counts.admit(under_way(1), NOON), Err(NotNow::Undecided));
+    assert_eq!(counts.admit(under_way(5), NOON), Err(NotNow::Undecided));
+    counts = counts.with_one_failure(NOON);
+    for tries in [0, 1, 5] {
+        assert!(matches!(
+            counts.admit(under_way(tries), NOON),
+            Err(NotNow::TooMany(_))
+        ));
+    }
+    counts.pair = RecentFailures::default();
+    counts.name = Pressure::none(NOON).with_more(99, NOON);
+    assert_eq!(counts.admit(under_way(0), NOON), Ok(()));
+    assert_eq!(counts.admit(under_way(1), NOON), Err(NotNow::Undecided));
+    counts.name = counts.name.with_more(1, NOON);
+    assert!(matches!(
+        counts.admit(under_way(1), NOON),
+        Err(NotNow::TooMany(_))
+    ));
 }
 
 #[test]
-fn a_try_that_was_never_judged_leaves_no_trace() {
-    let before = counts(NOON).try_at(NOON).unwrap();
-    let after_it = before
-        .clone()
-        .try_at(after(5))
-        .unwrap()
-        .take_back(after(5), after(6));
-    assert_eq!(after_it, before);
+fn a_known_visitor_waits_for_tries_of_its_own_only() {
+    let mut counts = counts(NOON);
+    counts.known_visitor = Some(RecentFailures::default());
+    let mut under_way = Tries {
+        pair: 500,
+        name: 500,
+        known_visitor: 9,
+    };
+    assert_eq!(counts.admit(under_way, NOON), Ok(()));
+    under_way.known_visitor = 10;
+    assert_eq!(counts.admit(under_way, NOON), Err(NotNow::Undecided));
 }
 
 #[test]
 fn a_clock_set_back_neither_forgives_nor_blocks_for_longer() {
     let mut failures = RecentFailures::default();
     for _ in 0..10 {
-        failures = failures.with_one_more(after(1_000_000));
+        failures = failures.with_more(1, after(1_000_000));
     }
     let failures = RecentFailures::at(failures.times().to_vec(), NOON);
     assert_eq!(failures.wait(NOON).unwrap().as_seconds(), 900);
@@ -214,7 +178,7 @@ proptest! {
         for wait in [failures.wait(now), pressure.wait(now)].into_iter().flatten() {
             prop_assert!((1..=900).contains(&wait.as_seconds()));
         }
-        prop_assert!(failures.with_one_more(now).times().len() <= MOST_KEPT);
-        prop_assert!(pressure.with_one_more(now).empty_at() >= pressure.empty_at());
+        prop_assert!(failures.with_more(1, now).times().len() <= FAILURES_PER_PAIR);
+        prop_assert!(pressure.with_more(1, now).empty_at() >= pressure.empty_at());
     }
 }
