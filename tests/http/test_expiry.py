@@ -99,10 +99,10 @@ def test_the_absolute_lifetime_ends_a_session_however_much_it_is_used(
 ) -> None:
     server = start("--absolute-lifetime", "2s")
     ada = person(server)
-    device = ada.device(remember=True)
     begin = time.monotonic()
+    device = ada.device(remember=True)
     eventually(lambda: not device.is_signed_in(), "the absolute lifetime ends", within=10)
-    assert time.monotonic() - begin > 1.0
+    assert time.monotonic() - begin >= 2
     # The account has nobody left to look: a new session sees the old one, expired.
     other = ada.device()
     expired = next(s for s in other.sessions() if s["id"] == device.id)

@@ -434,6 +434,8 @@ def test_without_a_script_one_signs_in_and_out(ada: Person, visit: Visit) -> Non
 # -- many
 
 
+# Whoever comes first waits for a thousand passwords to be hashed.
+@pytest.mark.timeout(600)
 def test_two_hundred_rows_at_once_and_the_rest_behind_a_control(crowd: Person, visit: Visit) -> None:
     for script in (True, False):
         visitor = visit(crowd, java_script_enabled=script)
@@ -465,6 +467,7 @@ def test_two_hundred_rows_at_once_and_the_rest_behind_a_control(crowd: Person, v
         visitor.context.close()
 
 
+@pytest.mark.timeout(600)
 def test_a_thousand_sessions_stay_usable(crowd: Person, visit: Visit) -> None:
     import time
 
