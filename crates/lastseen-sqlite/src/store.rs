@@ -102,6 +102,15 @@ impl Store for SqliteStore {
             .await?)
     }
 
+    async fn name_of(&self, account: &AccountKey) -> Result<Option<Arc<str>>, Unavailable> {
+        let account = account.clone();
+        let found = self
+            .database
+            .read(move |transaction| read::account_by_key(transaction, &account))
+            .await?;
+        Ok(found.map(|(_, name)| name.into()))
+    }
+
     async fn walk(
         &self,
         after: Option<SessionId>,

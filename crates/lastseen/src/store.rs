@@ -153,6 +153,17 @@ pub trait Store: Send + Sync + 'static {
     /// Every session of the account that has not ended, in any order.
     async fn list(&self, account: &AccountKey) -> Result<Vec<Record>, Unavailable>;
 
+    /// The name that the account was last given, as long as a record of one of its sessions is kept, ended or not.
+    ///
+    /// As it is written here it is found while a session of the account has not ended; a store that keeps names
+    /// should say them.
+    async fn name_of(&self, account: &AccountKey) -> Result<Option<Arc<str>>, Unavailable> {
+        let records = self.list(account).await?;
+        Ok(records
+            .first()
+            .map(|record| Arc::clone(&record.account.name)))
+    }
+
     /// Up to `limit` sessions of every account, ended ones too, that follow `after` in the store's order.
     ///
     /// A session that is there throughout a walk is met once. No session or fewer than `limit` are the end.

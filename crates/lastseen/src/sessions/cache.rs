@@ -222,6 +222,12 @@ impl<Guard: Lock> Cache<Guard> {
         })
     }
 
+    /// What the account is called, where a session of it is cached.
+    pub(super) fn name_of(&self, key: &AccountKey) -> Option<Arc<str>> {
+        self.partition(key.partition())
+            .with(|partition| partition.name_of(key).filter(|_| Self::answers()))
+    }
+
     /// Takes the right to cache what is read from the store from now on.
     pub(super) fn begin_fill(&self, partition: u16) -> Fill {
         Fill {

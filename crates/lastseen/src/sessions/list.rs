@@ -157,18 +157,15 @@ impl Sessions {
             .await
     }
 
-    /// What the account is called, by the sessions in its list; `None` where it has none.
+    /// The name that the account was last given, as long as a record of one of its sessions is kept.
     ///
     /// # Errors
     /// [`Unavailable`] where only the store could tell, and cannot.
     pub async fn name_of(&self, account: &AccountKey) -> Result<Option<Arc<str>>, Unavailable> {
-        self.inner
-            .read_account(account, None, |sessions| {
-                sessions
-                    .next()
-                    .map(|session| Arc::clone(&session.account.name))
-            })
-            .await
+        match self.inner.cache.name_of(account) {
+            Some(name) => Ok(Some(name)),
+            None => self.inner.store.name_of(account).await,
+        }
     }
 
     /// The session called `id`, where it is in the list of its account; no use of it.

@@ -157,6 +157,16 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn name_of(&self, account: &AccountKey) -> Result<Option<Arc<str>>, Unavailable> {
+        self.with(|contents| {
+            contents
+                .records
+                .values()
+                .find(|record| record.account.key == *account)
+                .map(|record| Arc::clone(&record.account.name))
+        })
+    }
+
     async fn walk(
         &self,
         after: Option<SessionId>,

@@ -84,6 +84,10 @@ async fn an_account_is_called_by_its_last_name_or_else_by_its_id() {
         name_after(json!({"name": "é".repeat(64)})).await,
         "é".repeat(64)
     );
+    // Also after every session of it has ended.
+    let path = format!("{}/terminate-others", sessions_of("42"));
+    shop.post(&path, json!({"keep": null})).await;
+    assert_eq!(name_after(json!({})).await, "é".repeat(64));
 }
 
 #[tokio::test]

@@ -116,6 +116,14 @@ pub async fn an_account_is_called_as_its_newest_session_says(store: AnyStore) {
         .await;
     assert_eq!(name_of("ada").await.as_deref(), Some("Ada L."));
     assert_eq!(name_of("bob").await, None);
+    // Also when nothing of the account is left but what is on record.
+    let key = account(shop, "ada", "Ada L.").key.clone();
+    let ended = house
+        .sessions
+        .terminate_account(&key, EndedBy::Application, after(2))
+        .await;
+    assert_eq!(ended.expect("the store is in order"), 2);
+    assert_eq!(name_of("ada").await.as_deref(), Some("Ada L."));
 }
 
 /// What does not fit is read again, and what has ended is not read back.

@@ -187,6 +187,12 @@ impl Partition {
         }
     }
 
+    /// What the account is called, where a session of it is cached.
+    pub(super) fn name_of(&self, key: &AccountKey) -> Option<Arc<str>> {
+        self.find_account(key)
+            .map(|at| Arc::clone(&self.accounts[at as usize].account.name))
+    }
+
     /// Where the entry's account is defined.
     pub(super) fn source_of(&self, entry: &Entry) -> AccountSource {
         self.accounts[entry.account as usize].account.key.source
