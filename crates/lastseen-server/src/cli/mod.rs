@@ -48,8 +48,7 @@ fn try_run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Arguments::from_arg_matches(&matches).map_err(|error| Failure::usage(one_line(&error)))?;
     let command = command.command.unwrap_or(Command::Serve);
     let environment = std::env::vars_os().collect();
-    let gather =
-        move || Typed::gather(given.flags.clone(), &environment, given.config.as_deref());
+    let gather = move || Typed::gather(given.flags.clone(), &environment, given.config.as_deref());
     let typed = gather();
     if let Command::CheckConfig = command {
         return check_config::run(typed);

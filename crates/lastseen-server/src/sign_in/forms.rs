@@ -126,10 +126,7 @@ async fn take_sign_in(
             ended: false,
             problem: Some(reason),
         };
-        leading_on(
-            refused(problem, shown.render(&forms.site)),
-            &forms.targets,
-        )
+        leading_on(refused(problem, shown.render(&forms.site)), &forms.targets)
     };
     let form = match form {
         Ok(ApiForm(form)) => form,
