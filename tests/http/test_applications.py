@@ -33,16 +33,27 @@ def forum(server: Lastseen) -> Application:
 # -- the commands
 
 
-def test_the_key_is_printed_once_and_stands_nowhere(start: Callable[..., Lastseen]) -> None:
-    server = start()
+def test_neither_key_nor_token_nor_link_stands_anywhere(start: Callable[..., Lastseen]) -> None:
+    server = start("--log-level", "debug")
     shop = application(server)
     listed = server.run("application", "list").done()
     assert shop.name in listed and "lsa_" not in listed
-    assert shop.begin("ada").is_accepted()
+    begun = shop.begin("ada")
+    shop.introspect(begun.token)
+    used, unused = begun.link()["url"], begun.link()["url"]
+    cookie = {"Cookie": f"lastseen={begun.token}"}
+    assert press(used, **{**cookie, "Sec-Fetch-Site": "cross-site"}).status_code == 403
+    token = cookies(press(used))["lastseen"].value
+    assert press(used).status_code == 404
+    shop.request("GET", shop.sessions("ada"), headers={"Authorization": f"Bearer {shop.key}x"})
+    shop.revoke(begun.token)
     server.stop()
+    secrets = [shop.key, begun.token, token, *(url.rpartition("/")[2] for url in (used, unused))]
     for path in server.directory.iterdir():
         content = path.read_bytes()
-        assert shop.key.encode() not in content, path
+        for secret in secrets:
+            # The part behind the name: the name itself may be written down.
+            assert secret[27:].encode() not in content, (path.name, secret[:4])
 
 
 def test_names_are_unique_and_unknown_ones_are_refused(server: Lastseen, shop: Application) -> None:
