@@ -205,7 +205,7 @@ fn name_device(client: &ClientDescription<'_>) {
         label.chars().count()
     );
     assert!(
-        !label.chars().any(|letter| letter.is_control()),
+        !label.chars().any(char::is_control),
         "a name with control characters: {label:?}"
     );
     assert_eq!(

@@ -1,5 +1,10 @@
 //! Everything under `fuzz/corpus` once more, without a fuzzer.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says that it must not fail"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -120,6 +120,9 @@ mod tests {
                 "target": "lastseen::request",
             })
         );
-        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert_eq!(
+            out.iter().position(|byte| *byte == b'\n'),
+            Some(out.len() - 1)
+        );
     }
 }

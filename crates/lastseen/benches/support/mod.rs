@@ -145,7 +145,7 @@ impl Generated {
         text.as_bytes().try_into().expect("a token has 52 letters")
     }
 
-    fn record(&self, session: u64, account: Arc<Account>, devices: &[Arc<Device>]) -> Record {
+    fn record(session: u64, account: Arc<Account>, devices: &[Arc<Device>]) -> Record {
         let id = Self::id(session, &account.key);
         let origin = Origin {
             ip_address: Some(IpAddr::V4(Ipv4Addr::from_bits(
@@ -209,7 +209,7 @@ impl Store for Generated {
         let session = Self::number(id);
         let account = self.account_of(session);
         let known = Self::id(session, &account.key) == id;
-        Ok(known.then(|| self.record(session, account, devices())))
+        Ok(known.then(|| Self::record(session, account, devices())))
     }
 
     async fn list(&self, account: &AccountKey) -> Result<Vec<Record>, Unavailable> {
@@ -219,7 +219,7 @@ impl Store for Generated {
         };
         let shared = Self::account(number);
         Ok((number * self.per_account..(number + 1) * self.per_account)
-            .map(|session| self.record(session, Arc::clone(&shared), devices()))
+            .map(|session| Self::record(session, Arc::clone(&shared), devices()))
             .collect())
     }
 
