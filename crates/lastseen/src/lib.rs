@@ -15,7 +15,7 @@
 //! | [`device`] | operating system and browser, from what a client says of itself |
 //! | [`policy`] | idle timeout and absolute lifetime; the only place that works out a deadline |
 //! | [`store`] | what a store must do, and one in memory |
-//! | [`conformance`] | the tests that every store must pass (feature `conformance`) |
+//! | `conformance` | the tests that every store must pass (feature `conformance`) |
 //! | [`sessions`] | the verbs, the one way in, and the cache that makes `validate` fast |
 //! | [`time`] | instants; the shape of a clock and of a source of randomness |
 

@@ -1,7 +1,7 @@
 //! What a store must do.
 //!
 //! A store keeps records and judges nothing: it reads no clock, knows no deadline and opens no token.
-//! The tests that every store must pass are in [`crate::conformance`].
+//! The tests that every store must pass are in `conformance`, a module of its own feature.
 
 pub mod memory;
 

@@ -8,7 +8,7 @@
 //! | [`SignInPage`], `POST /sign-in` | `username`, `password`, `remember=yes` where ticked, `return_to` |
 //! | [`PasswordPage`], `POST /password` | `current_password`, `new_password`; `username`, for password managers alone |
 //! | [`SetUpPage`], `POST` to its own path | `username`, `password` |
-//! | [`notice`] | none: a sentence and a way on |
+//! | `Site::notice` | none: a sentence and a way on |
 
 use std::fmt;
 use std::time::Duration;
