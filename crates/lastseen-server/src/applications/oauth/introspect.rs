@@ -97,6 +97,8 @@ async fn introspect(
 ) -> Result<Response, Problem> {
     let (caller, mut parameters) = (caller?, parameters?);
     let token = Zeroizing::new(parameters.take_token()?);
+    // Ignored, but it may not be sent twice.
+    parameters.take("token_type_hint")?;
     let client = OwnedClient {
         user_agent: parameters.take("user_agent")?,
         ..OwnedClient::default()

@@ -133,6 +133,7 @@ async fn introspection_refuses_with_problem_documents() {
         "token=".to_owned(),
         "token_type_hint=x".to_owned(),
         "token=a&token=b".to_owned(),
+        "token=a&token_type_hint=b&token_type_hint=b".to_owned(),
         format!("token={token}&ip_address=nowhere"),
         format!("token={token}&user_agent=a&user_agent=b"),
         "token=%".to_owned(),
