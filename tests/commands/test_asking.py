@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import time
 
 import pytest
@@ -49,6 +50,14 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.ours, text.encode())
 
+    def type_unseen(self, prompt: str, text: str) -> None:
+        """Types once the command has asked, and the terminal shows nothing of what is typed any more."""
+        self.read_until(prompt)
+        deadline = time.monotonic() + PATIENCE
+        while termios.tcgetattr(self.ours)[3] & termios.ECHO:
+            assert time.monotonic() < deadline, "the terminal shows what is typed"
+        self.type(text)
+
     def end(self) -> int:
         status = self.process.wait(PATIENCE)
         try:
@@ -85,10 +94,8 @@ def test_anything_else_ends_nothing(server: Lastseen, ada: Person, answer: str) 
 def test_a_password_is_asked_for_twice_and_never_shown(server: Lastseen) -> None:
     name = fresh_name()
     terminal = Terminal(server, "account", "add", name)
-    terminal.read_until("Password:")
-    terminal.type(PASSWORD + "\n")
-    terminal.read_until("again:")
-    terminal.type(PASSWORD + "\n")
+    terminal.type_unseen("Password:", PASSWORD + "\n")
+    terminal.type_unseen("again:", PASSWORD + "\n")
     assert terminal.end() == 0, terminal.said
     assert PASSWORD not in terminal.said
     assert Person(server, name).device().is_signed_in()
@@ -97,9 +104,7 @@ def test_a_password_is_asked_for_twice_and_never_shown(server: Lastseen) -> None
 def test_two_passwords_that_differ_do_nothing(server: Lastseen) -> None:
     name = fresh_name()
     terminal = Terminal(server, "account", "add", name)
-    terminal.read_until("Password:")
-    terminal.type(PASSWORD + "\n")
-    terminal.read_until("again:")
-    terminal.type(PASSWORD + "!\n")
+    terminal.type_unseen("Password:", PASSWORD + "\n")
+    terminal.type_unseen("again:", PASSWORD + "!\n")
     assert terminal.end() == 1
     assert name not in server.run("account", "list").done()
