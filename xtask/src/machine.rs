@@ -56,19 +56,20 @@ const NEEDS: &[Need] = &[
         packages: &["strace", "procps"],
         is_met: || process::succeeds("strace", &["true"]) && process::succeeds("ps", &["-V"]),
     },
+    // Each by itself: where one of them came from elsewhere, Debian's others may not go with it.
     Need {
-        what: "Node.js 18 or newer with `npm`, and PHP 8 (`php`), in which services of the quickstarts are written",
-        packages: &["nodejs", "npm", "php-cli"],
+        what: "Node.js 18 or newer with `npm`, in which a service of the quickstarts is written",
+        packages: &["nodejs", "npm"],
         is_met: || {
-            process::succeeds(
-                "node",
-                &[
-                    "--eval",
-                    "process.exit(parseInt(process.versions.node) < 18)",
-                ],
-            ) && process::succeeds("npm", &["--version"])
-                && process::succeeds("php", &["--run", "exit(PHP_MAJOR_VERSION < 8 ? 1 : 0);"])
+            let is_recent = "process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)";
+            process::succeeds("node", &["--eval", is_recent])
+                && process::succeeds("npm", &["--version"])
         },
+    },
+    Need {
+        what: "PHP 8 (`php`), in which a service of the quickstarts is written",
+        packages: &["php-cli"],
+        is_met: || process::succeeds("php", &["--run", "exit(PHP_MAJOR_VERSION < 8 ? 1 : 0);"]),
     },
     Need {
         what: "what makes a Debian package (`dpkg-shlibdeps`, `strip`) and reads its manual (`man`)",
