@@ -64,7 +64,6 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// lock two files of one name.
 #[derive(Debug)]
 pub(crate) struct Ownership {
-    #[expect(dead_code, reason = "the lock lasts as long as the file is open")]
     lock: File,
 }
 
@@ -96,6 +95,15 @@ impl Ownership {
             }),
             Err(TryLockError::Error(error)) => Err(OpenError::from_io(&lock_path, &error)),
         }
+    }
+}
+
+impl Drop for Ownership {
+    /// Lets go of the lock itself, not only of this file: a process that is just being started has a copy of
+    /// every open file for a moment, and a lock lives as long as its last copy.
+    fn drop(&mut self) {
+        // Where it fails, the end of the last copy does it.
+        _ = self.lock.unlock();
     }
 }
 
