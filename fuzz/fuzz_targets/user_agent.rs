@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| lastseen_fuzz_checks::user_agent(data));
+libfuzzer_sys::fuzz_target!(
+    init: lastseen_fuzz_checks::warm_up(),
+    |data: &[u8]| lastseen_fuzz_checks::user_agent(data)
+);

@@ -34,6 +34,11 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("user_agent", user_agent),
 ];
 
+/// Builds what the first name of a device would have to wait for, so that no input is blamed for it.
+pub fn warm_up() {
+    DeviceParser::shared();
+}
+
 /// A token has one text only: what is read is what would be said.
 pub fn token(data: &[u8]) {
     if let Some(token) = SessionToken::parse(data) {
