@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Playwright, sync_playwright
 
 from harness.people import Person, person
 from harness.program import BINARY, Lastseen
@@ -36,6 +37,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lastseen]:
     shared = Lastseen(tmp_path_factory.mktemp("shared"), *TRUST_US).start()
     yield shared
     shared.close()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """What drives the browsers: one for each process, since a second beside it is refused."""
+    with sync_playwright() as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright
 
 from harness.browser import CHROMIUM, FLAGS
 from harness.proxies import Caddy, Guarded, Nginx
@@ -22,9 +22,8 @@ def guarded(
 
 
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        names = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, names])
-        yield browser
-        browser.close()
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    names = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, names])
+    yield browser
+    browser.close()
