@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 
@@ -183,9 +182,11 @@ def test_wrong_name_wrong_password_and_disabled_account_take_the_same_time(
             begin = time.perf_counter()
             answers.problem(device.try_sign_in(name, password), "invalid_credentials")
             times[case].append(time.perf_counter() - begin)
-    medians = {case: statistics.median(values) for case, values in times.items()}
-    # Leaving the hash out makes it tens of times faster; noise does not make it half as fast again.
-    assert max(medians.values()) < 1.5 * min(medians.values()), medians
+    # The fastest of each: what else this machine does can only add to that. It finds a hash that is left
+    # out, which is tens of times faster; that all cases hash equally often is counted, not timed, in the
+    # server's own tests.
+    fastest = {case: min(values) for case, values in times.items()}
+    assert max(fastest.values()) < 5 * min(fastest.values()), (fastest, times)
 
 
 @pytest.mark.parametrize(
