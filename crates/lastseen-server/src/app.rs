@@ -1,26 +1,16 @@
 //! What a running server, or a command alone, works with.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lastseen::{Clock, Entropy, Sessions};
 use lastseen_axum::{SystemClock, SystemEntropy};
-use lastseen_sqlite::{Database, OpenError, Options, SqliteStore};
-use tokio::time::{Instant, sleep};
 
-use crate::accounts::{self, Accounts, Hashing, HashingSettings, SqliteAccountStore};
-use crate::applications::{self, Applications, SqliteApplicationStore};
+use crate::accounts::{Accounts, Hashing, HashingSettings};
+use crate::applications::Applications;
 use crate::config::Effective;
 use crate::failure::Failure;
-use crate::sign_in::{SignIn, SqliteSignInStore};
-
-/// How long a server waits for a database that another process holds: a command that is being carried out without a
-/// server soon lets go of it. Another server does not.
-const WAIT_FOR_DATABASE: Duration = Duration::from_secs(5);
-
-/// How often it looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+use crate::sign_in::SignIn;
+use crate::storage::Storage;
 
 /// Sessions and accounts over one database, with the clock and the entropy they go by. Cheap to clone.
 #[derive(Clone)]
@@ -34,7 +24,7 @@ pub struct Services {
     /// The applications that bring accounts of their own.
     pub applications: Applications,
     /// The database that all of it is kept in.
-    pub database: Database,
+    pub storage: Storage,
     /// The one clock.
     pub clock: Arc<dyn Clock>,
     /// The one source of randomness.
@@ -42,9 +32,9 @@ pub struct Services {
 }
 
 impl Services {
-    /// Closes the database: what waits is written, and one tidy file is left.
+    /// Closes the database: what waits is written, and nothing is left open.
     pub async fn close(&self) {
-        self.database.close().await;
+        self.storage.close().await;
     }
 }
 
@@ -58,59 +48,24 @@ pub(crate) enum Limits {
     OfDatabase,
 }
 
-/// Opens the database as the server does: waits for a command that holds it.
-pub(crate) async fn open_database_in_turn(path: &Path) -> Result<Database, Failure> {
-    let deadline = Instant::now() + WAIT_FOR_DATABASE;
-    loop {
-        match open_database(path).await {
-            Ok(database) => return Ok(database),
-            Err(OpenError::InUse { .. }) if Instant::now() < deadline => sleep(LOOK_AGAIN).await,
-            Err(error) => return Err(Failure::refused(error)),
-        }
-    }
-}
-
-/// Opens the file, makes it where there is none, and brings it up to date.
-pub(crate) async fn open_database(path: &Path) -> Result<Database, OpenError> {
-    let path = path.to_path_buf();
-    let shown = path.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        Database::open(
-            path,
-            &[
-                SqliteStore::MIGRATIONS,
-                accounts::MIGRATIONS,
-                applications::MIGRATIONS,
-            ],
-            Options::default(),
-        )
-    });
-    opened.await.unwrap_or_else(|fault| {
-        Err(OpenError::Failed {
-            path: shown,
-            reason: fault.to_string().into(),
-        })
-    })
-}
-
 /// Sessions and accounts over an open database, by the system's clock.
 pub(crate) async fn open(
-    database: Database,
+    storage: Storage,
     effective: &Effective,
     limits: Limits,
 ) -> Result<Services, Failure> {
-    open_by_clock(database, effective, limits, Arc::new(SystemClock::new())).await
+    open_by_clock(storage, effective, limits, Arc::new(SystemClock::new())).await
 }
 
 /// Sessions and accounts over an open database, by another clock.
 pub(crate) async fn open_by_clock(
-    database: Database,
+    storage: Storage,
     effective: &Effective,
     limits: Limits,
     clock: Arc<dyn Clock>,
 ) -> Result<Services, Failure> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let store = Arc::new(SqliteStore::new(database.clone()));
+    let store = Arc::clone(&storage.sessions);
     let sessions = match limits {
         Limits::OfSettings => Sessions::open(store, effective.sessions, clock.now()).await,
         Limits::OfDatabase => {
@@ -125,7 +80,7 @@ pub(crate) async fn open_by_clock(
     )
     .map_err(Failure::refused)?;
     let accounts = Accounts::new(
-        Arc::new(SqliteAccountStore::new(database.clone())),
+        Arc::clone(&storage.accounts),
         sessions.clone(),
         hashing.clone(),
         Arc::clone(&clock),
@@ -135,12 +90,12 @@ pub(crate) async fn open_by_clock(
         accounts.clone(),
         sessions.clone(),
         hashing,
-        Arc::new(SqliteSignInStore::new(database.clone())),
+        Arc::clone(&storage.sign_in),
         Arc::clone(&clock),
         Arc::clone(&entropy),
     );
     let applications = Applications::open(
-        Arc::new(SqliteApplicationStore::new(database.clone())),
+        Arc::clone(&storage.applications),
         sessions.clone(),
         Arc::clone(&clock),
         Arc::clone(&entropy),
@@ -152,7 +107,7 @@ pub(crate) async fn open_by_clock(
         accounts,
         sign_in,
         applications,
-        database,
+        storage,
         clock,
         entropy,
     })

@@ -7,6 +7,7 @@
 //! | [`config`] | the settings: what was typed, and what it means |
 //! | [`serve`] | `lastseen serve`, from the first line to the last |
 //! | [`app`] | what a running server, or a command alone, works with |
+//! | [`storage`] | the database, of whichever kind, and the stores in it |
 //! | [`router`] | the whole URL surface on one screen |
 //! | [`pages`] | how sign-in, password and set-up look |
 //! | [`accounts`] | built-in accounts and their passwords |
@@ -40,6 +41,7 @@ mod requests;
 pub mod router;
 mod serve;
 pub mod sign_in;
+pub mod storage;
 mod supervisor;
 
 pub use failure::Failure;

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use lastseen_axum::{PublicUrl, SecurityHeaders};
@@ -10,13 +11,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::{self, Limits, Services};
-use crate::config::{DatabaseLocation, Effective};
+use crate::config::Effective;
 use crate::control::server::ControlSocket;
 use crate::failure::{Failure, plain};
 use crate::jobs::Jobs;
 use crate::listener::{Listener, limits};
 use crate::reload::{self, Reread};
 use crate::requests::Requests;
+use crate::storage::Storage;
 use crate::{logs, metrics, router, supervisor};
 
 /// How long what still runs off the request path (a password being hashed) may hold up the end of the process.
@@ -66,23 +68,20 @@ async fn serve(
     // Before anything that could take long, so that a stop that comes early is heard.
     let mut stop = Stop::listen()?;
     let hangup = hear(SignalKind::hangup())?;
-    let DatabaseLocation::Sqlite(path) = &effective.database;
-    let database = tokio::select! {
-        database = app::open_database_in_turn(path) => database?,
+    let storage = tokio::select! {
+        storage = Storage::open_in_turn(&effective.database) => storage?,
         () = stop.asked() => return Ok(()),
     };
     let furniture = match purpose {
         Purpose::Serve(_) => Vec::new(),
-        Purpose::Demo => crate::demo::furnish(&database, effective).await?,
+        Purpose::Demo => crate::demo::furnish(&storage, effective).await?,
     };
-    let services = app::open(database, effective, Limits::OfSettings).await?;
-    let control = ControlSocket::listen(services.database.path()).map_err(|error| {
-        let path = services.database.path().display();
-        Failure::refused(format_args!(
-            "{path}.sock: no commands can be heard: {}",
-            plain(&error)
-        ))
-    })?;
+    let services = app::open(storage, effective, Limits::OfSettings).await?;
+    let control = services
+        .storage
+        .owned_file()
+        .map(hear_commands)
+        .transpose()?;
     let listener = match socket {
         Some(socket) => Listener::inherit(socket, room(effective)).map_err(|error| {
             Failure::refused(format_args!("the inherited socket: {}", plain(&error)))
@@ -115,7 +114,7 @@ async fn serve(
     tracing::info!(target: "lastseen", version = env!("CARGO_PKG_VERSION"), %address, %public_url, "serving");
 
     let jobs = Jobs::start(&services, effective.flush_period());
-    let control = tokio::spawn(control.serve(services.clone()));
+    let control = control.map(|socket| tokio::spawn(socket.serve(services.clone())));
     // The rules of devices take a moment to build; nobody's first request shall wait for them.
     tokio::task::spawn_blocking(|| _ = lastseen::DeviceParser::shared());
     let (stopping, stopped) = watch::channel(false);
@@ -153,13 +152,26 @@ async fn serve(
     if let Some(metrics_server) = metrics_server {
         metrics_server.abort();
     }
-    control.abort();
-    // Wait for it, so that the socket is gone when the process is.
-    _ = control.await;
+    if let Some(control) = control {
+        control.abort();
+        // Wait for it, so that the socket is gone when the process is.
+        _ = control.await;
+    }
     jobs.stop().await;
     services.close().await;
     tracing::info!(target: "lastseen", "stopped");
     Ok(())
+}
+
+/// Listens for commands on the database in a file that this process owns.
+fn hear_commands(file: &Path) -> Result<ControlSocket, Failure> {
+    ControlSocket::listen(file).map_err(|error| {
+        let file = file.display();
+        Failure::refused(format_args!(
+            "{file}.sock: no commands can be heard: {}",
+            plain(&error)
+        ))
+    })
 }
 
 fn bind(

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use super::hashing::PasswordHash;
 use super::name::{AccountName, NameKey};
 use super::store::{AccountStore, Added, Change, StoredAccount};
+use crate::storage::sqlite::Tables;
 
 /// The tables of accounts and sign-in.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
@@ -30,37 +31,22 @@ const COLUMNS: &str = "id, name, password_hash, disabled, version, created_at";
 /// The accounts in one database, which must have been opened with [`MIGRATIONS`].
 #[derive(Clone)]
 pub struct SqliteAccountStore {
-    database: Database,
+    tables: Tables,
 }
 
 impl SqliteAccountStore {
     /// The accounts in `database`.
     pub fn new(database: Database) -> Self {
-        Self { database }
-    }
-
-    async fn read<Answer: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
-    ) -> Result<Answer, Unavailable> {
-        self.database.read(work).await.map_err(Unavailable::because)
-    }
-
-    async fn write<Answer: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
-    ) -> Result<Answer, Unavailable> {
-        self.database
-            .write(work)
-            .await
-            .map_err(Unavailable::because)
+        Self {
+            tables: Tables::of(database),
+        }
     }
 }
 
 #[async_trait]
 impl AccountStore for SqliteAccountStore {
     async fn add(&self, account: StoredAccount, only_as_first: bool) -> Result<Added, Unavailable> {
-        self.write(move |transaction| {
+        self.tables.write(move |transaction| {
             if only_as_first && count(transaction)? > 0 {
                 return Ok(Added::NotTheFirst);
             }
@@ -87,52 +73,57 @@ impl AccountStore for SqliteAccountStore {
     }
 
     async fn list(&self) -> Result<Vec<StoredAccount>, Unavailable> {
-        self.read(|transaction| {
-            let mut statement = transaction.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM built_in_account ORDER BY name_key"
-            ))?;
-            statement
-                .query_map([], read_account)?
-                .map(|row| row?)
-                .collect()
-        })
-        .await
+        self.tables
+            .read(|transaction| {
+                let mut statement = transaction.prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM built_in_account ORDER BY name_key"
+                ))?;
+                statement
+                    .query_map([], read_account)?
+                    .map(|row| row?)
+                    .collect()
+            })
+            .await
     }
 
     async fn find_by_name(&self, key: &NameKey) -> Result<Option<StoredAccount>, Unavailable> {
         let key = key.clone();
-        self.read(move |transaction| find_by_name(transaction, &key))
+        self.tables
+            .read(move |transaction| find_by_name(transaction, &key))
             .await
     }
 
     async fn find(&self, id: &AccountId) -> Result<Option<StoredAccount>, Unavailable> {
         let id = id.clone();
-        self.read(move |transaction| {
-            transaction
-                .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM built_in_account WHERE id = ?1"
-                ))?
-                .query_row([id.as_str()], read_account)
-                .optional()?
-                .transpose()
-        })
-        .await
+        self.tables
+            .read(move |transaction| {
+                transaction
+                    .prepare_cached(&format!(
+                        "SELECT {COLUMNS} FROM built_in_account WHERE id = ?1"
+                    ))?
+                    .query_row([id.as_str()], read_account)
+                    .optional()?
+                    .transpose()
+            })
+            .await
     }
 
     async fn hash_for_show(&self, key: &[u8; 16]) -> Result<Option<PasswordHash>, Unavailable> {
         let from = super::id_text(key);
-        self.read(move |transaction| {
-            let mut next = transaction.prepare_cached(
-                "SELECT password_hash FROM built_in_account WHERE id >= ?1 ORDER BY id LIMIT 1",
-            )?;
-            let hash: Option<String> = match next.query_row([&from], |row| row.get(0)).optional()? {
-                Some(hash) => Some(hash),
-                // After the last account comes the first one again.
-                None => next.query_row([""], |row| row.get(0)).optional()?,
-            };
-            Ok(hash.map(|hash| PasswordHash::from_text(&hash)))
-        })
-        .await
+        self.tables
+            .read(move |transaction| {
+                let mut next = transaction.prepare_cached(
+                    "SELECT password_hash FROM built_in_account WHERE id >= ?1 ORDER BY id LIMIT 1",
+                )?;
+                let hash: Option<String> =
+                    match next.query_row([&from], |row| row.get(0)).optional()? {
+                        Some(hash) => Some(hash),
+                        // After the last account comes the first one again.
+                        None => next.query_row([""], |row| row.get(0)).optional()?,
+                    };
+                Ok(hash.map(|hash| PasswordHash::from_text(&hash)))
+            })
+            .await
     }
 
     async fn change(
@@ -142,7 +133,7 @@ impl AccountStore for SqliteAccountStore {
         change: Change,
     ) -> Result<bool, Unavailable> {
         let id = id.clone();
-        self.write(move |transaction| {
+        self.tables.write(move |transaction| {
             let (hash, disabled) = match change {
                 Change::Password(hash) => (Some(hash), None),
                 Change::Disabled(disabled) => (None, Some(disabled)),
@@ -167,7 +158,7 @@ impl AccountStore for SqliteAccountStore {
         new: &PasswordHash,
     ) -> Result<(), Unavailable> {
         let (id, old, new) = (id.clone(), old.clone(), new.clone());
-        self.write(move |transaction| {
+        self.tables.write(move |transaction| {
             transaction
                 .prepare_cached(
                     "UPDATE built_in_account SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2",
@@ -180,17 +171,18 @@ impl AccountStore for SqliteAccountStore {
 
     async fn remove(&self, id: &AccountId) -> Result<bool, Unavailable> {
         let id = id.clone();
-        self.write(move |transaction| {
-            let removed = transaction
-                .prepare_cached("DELETE FROM built_in_account WHERE id = ?1")?
-                .execute([id.as_str()])?;
-            Ok(removed > 0)
-        })
-        .await
+        self.tables
+            .write(move |transaction| {
+                let removed = transaction
+                    .prepare_cached("DELETE FROM built_in_account WHERE id = ?1")?
+                    .execute([id.as_str()])?;
+                Ok(removed > 0)
+            })
+            .await
     }
 
     async fn count(&self) -> Result<u64, Unavailable> {
-        self.read(count).await
+        self.tables.read(count).await
     }
 }
 

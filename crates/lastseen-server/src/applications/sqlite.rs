@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::name::ApplicationName;
 use super::store::{Added, ApplicationStore, StoredApplication, StoredLink, StoredWayBack};
+use crate::storage::sqlite::Tables;
 
 /// The tables of applications and their links.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
@@ -27,30 +28,15 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
 /// The applications in one database, which must have been opened with [`MIGRATIONS`].
 #[derive(Clone)]
 pub struct SqliteApplicationStore {
-    database: Database,
+    tables: Tables,
 }
 
 impl SqliteApplicationStore {
     /// The applications in `database`.
     pub fn new(database: Database) -> Self {
-        Self { database }
-    }
-
-    async fn read<Answer: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
-    ) -> Result<Answer, Unavailable> {
-        self.database.read(work).await.map_err(Unavailable::because)
-    }
-
-    async fn write<Answer: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
-    ) -> Result<Answer, Unavailable> {
-        self.database
-            .write(work)
-            .await
-            .map_err(Unavailable::because)
+        Self {
+            tables: Tables::of(database),
+        }
     }
 }
 
@@ -63,34 +49,36 @@ impl ApplicationStore for SqliteApplicationStore {
         added_at: Timestamp,
     ) -> Result<Added, Unavailable> {
         let (name, key) = (name.clone(), name.key());
-        self.write(move |transaction| {
-            // The one writer has the database to itself, so nothing can come between question and answer.
-            let taken = transaction
-                .prepare_cached("SELECT 1 FROM application WHERE name_key = ?1")?
-                .exists([key.as_str()])?;
-            if taken {
-                return Ok(Added::NameTaken);
-            }
-            let id = transaction
-                .prepare_cached(
-                    "INSERT INTO application (name, name_key, key_hash, added_at, is_leaving)
+        self.tables
+            .write(move |transaction| {
+                // The one writer has the database to itself, so nothing can come between question and answer.
+                let taken = transaction
+                    .prepare_cached("SELECT 1 FROM application WHERE name_key = ?1")?
+                    .exists([key.as_str()])?;
+                if taken {
+                    return Ok(Added::NameTaken);
+                }
+                let id = transaction
+                    .prepare_cached(
+                        "INSERT INTO application (name, name_key, key_hash, added_at, is_leaving)
                      VALUES (?1, ?2, ?3, ?4, 0)",
-                )?
-                .insert(params![
-                    name.as_str(),
-                    key.as_str(),
-                    key_hash.as_bytes(),
-                    added_at.as_millisecond(),
-                ])?;
-            let id = u32::try_from(id)
-                .map_err(|_| Error::Corrupt("every number of an application is taken".into()))?;
-            Ok(Added::Done(ApplicationId(id)))
-        })
-        .await
+                    )?
+                    .insert(params![
+                        name.as_str(),
+                        key.as_str(),
+                        key_hash.as_bytes(),
+                        added_at.as_millisecond(),
+                    ])?;
+                let id = u32::try_from(id).map_err(|_| {
+                    Error::Corrupt("every number of an application is taken".into())
+                })?;
+                Ok(Added::Done(ApplicationId(id)))
+            })
+            .await
     }
 
     async fn list(&self) -> Result<Vec<StoredApplication>, Unavailable> {
-        self.read(|transaction| {
+        self.tables.read(|transaction| {
             transaction
                 .prepare_cached(
                     "SELECT id, name, key_hash, added_at, is_leaving FROM application ORDER BY name_key",
@@ -103,30 +91,32 @@ impl ApplicationStore for SqliteApplicationStore {
     }
 
     async fn begin_removal(&self, id: ApplicationId) -> Result<(), Unavailable> {
-        self.write(move |transaction| {
-            transaction
-                .prepare_cached("UPDATE application SET is_leaving = 1 WHERE id = ?1")?
-                .execute([id.0])?;
-            transaction
-                .prepare_cached("DELETE FROM application_link WHERE application = ?1")?
-                .execute([id.0])?;
-            Ok(())
-        })
-        .await
+        self.tables
+            .write(move |transaction| {
+                transaction
+                    .prepare_cached("UPDATE application SET is_leaving = 1 WHERE id = ?1")?
+                    .execute([id.0])?;
+                transaction
+                    .prepare_cached("DELETE FROM application_link WHERE application = ?1")?
+                    .execute([id.0])?;
+                Ok(())
+            })
+            .await
     }
 
     async fn finish_removal(&self, id: ApplicationId) -> Result<(), Unavailable> {
-        self.write(move |transaction| {
-            transaction
-                .prepare_cached("DELETE FROM application WHERE id = ?1")?
-                .execute([id.0])?;
-            Ok(())
-        })
-        .await
+        self.tables
+            .write(move |transaction| {
+                transaction
+                    .prepare_cached("DELETE FROM application WHERE id = ?1")?
+                    .execute([id.0])?;
+                Ok(())
+            })
+            .await
     }
 
     async fn add_link(&self, link: StoredLink, now: Timestamp) -> Result<bool, Unavailable> {
-        self.write(move |transaction| {
+        self.tables.write(move |transaction| {
             transaction
                 .prepare_cached("DELETE FROM application_link WHERE expires_at <= ?1")?
                 .execute([now.as_millisecond()])?;
@@ -149,7 +139,8 @@ impl ApplicationStore for SqliteApplicationStore {
 
     async fn find_link(&self, id: &[u8; 16]) -> Result<Option<StoredLink>, Unavailable> {
         let id = *id;
-        self.read(move |transaction| find_link(transaction, id))
+        self.tables
+            .read(move |transaction| find_link(transaction, id))
             .await
     }
 
@@ -160,19 +151,20 @@ impl ApplicationStore for SqliteApplicationStore {
         now: Timestamp,
     ) -> Result<Option<StoredLink>, Unavailable> {
         let id = *id;
-        self.write(move |transaction| {
-            // Hashes are compared here, in constant time, and not by the database.
-            let Some(link) = find_link(transaction, id)?
-                .filter(|link| link.secret_hash == secret_hash && now < link.expires_at)
-            else {
-                return Ok(None);
-            };
-            transaction
-                .prepare_cached("DELETE FROM application_link WHERE id = ?1")?
-                .execute([id])?;
-            Ok(Some(link))
-        })
-        .await
+        self.tables
+            .write(move |transaction| {
+                // Hashes are compared here, in constant time, and not by the database.
+                let Some(link) = find_link(transaction, id)?
+                    .filter(|link| link.secret_hash == secret_hash && now < link.expires_at)
+                else {
+                    return Ok(None);
+                };
+                transaction
+                    .prepare_cached("DELETE FROM application_link WHERE id = ?1")?
+                    .execute([id])?;
+                Ok(Some(link))
+            })
+            .await
     }
 
     async fn set_way_back(
@@ -180,11 +172,12 @@ impl ApplicationStore for SqliteApplicationStore {
         way_back: StoredWayBack,
         now: Timestamp,
     ) -> Result<(), Unavailable> {
-        self.write(move |transaction| {
-            transaction
-                .prepare_cached("DELETE FROM application_way_back WHERE expires_at <= ?1")?
-                .execute([now.as_millisecond()])?;
-            transaction
+        self.tables
+            .write(move |transaction| {
+                transaction
+                    .prepare_cached("DELETE FROM application_way_back WHERE expires_at <= ?1")?
+                    .execute([now.as_millisecond()])?;
+                transaction
                 .prepare_cached(
                     "INSERT INTO application_way_back (session, application, address, expires_at)
                      SELECT ?1, id, ?3, ?4 FROM application WHERE id = ?2
@@ -196,20 +189,21 @@ impl ApplicationStore for SqliteApplicationStore {
                     way_back.address,
                     way_back.expires_at.as_millisecond(),
                 ])?;
-            Ok(())
-        })
-        .await
+                Ok(())
+            })
+            .await
     }
 
     async fn way_back(&self, session: SessionId) -> Result<Option<Box<str>>, Unavailable> {
-        self.read(move |transaction| {
-            let address = transaction
-                .prepare_cached("SELECT address FROM application_way_back WHERE session = ?1")?
-                .query_row([session.as_bytes()], |row| row.get(0))
-                .optional()?;
-            Ok(address)
-        })
-        .await
+        self.tables
+            .read(move |transaction| {
+                let address = transaction
+                    .prepare_cached("SELECT address FROM application_way_back WHERE session = ?1")?
+                    .query_row([session.as_bytes()], |row| row.get(0))
+                    .optional()?;
+                Ok(address)
+            })
+            .await
     }
 }
 

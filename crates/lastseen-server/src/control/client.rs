@@ -1,10 +1,8 @@
 //! A command's end of the socket.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
-use lastseen_sqlite::{Database, OpenError};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -17,14 +15,15 @@ use super::{LONGEST_LINE, PATIENCE, PROTOCOL, Request, Response, address};
 use crate::app::{self, Limits};
 use crate::config::{DatabaseLocation, Effective};
 use crate::failure::{Failure, plain};
+use crate::storage::{NotOpened, Storage};
 
 /// How often a command looks again whether the owner has opened its socket or has gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The way to a database: our own, or its owner's.
 enum Way {
-    /// Nobody owned it: we do now.
-    Own(Database),
+    /// Nobody else owned it.
+    Own(Storage),
     /// Its owner has greeted us and waits for a request.
     Owner(Owner),
 }
@@ -41,8 +40,7 @@ pub(super) async fn carry_out(
     request: Request,
     mut row: impl FnMut(Response) -> Result<(), Failure>,
 ) -> Result<Option<String>, Failure> {
-    let DatabaseLocation::Sqlite(path) = &effective.database;
-    match find_way(path).await? {
+    match find_way(&effective.database).await? {
         Way::Owner(mut owner) => {
             owner.ask(&request).await?;
             loop {
@@ -51,8 +49,8 @@ pub(super) async fn carry_out(
                 }
             }
         }
-        Way::Own(database) => {
-            let services = app::open(database, effective, Limits::OfDatabase).await?;
+        Way::Own(storage) => {
+            let services = app::open(storage, effective, Limits::OfDatabase).await?;
             let (rows, mut answers) = mpsc::channel(1);
             let carried_out = tokio::spawn(execute(request, services.clone(), rows));
             let mut result = Err(Failure::refused("the command broke off"));
@@ -88,25 +86,24 @@ fn end_or_row(
 }
 
 /// Finds the way to the database. Nothing has been done when this fails.
-async fn find_way(path: &Path) -> Result<Way, Failure> {
+async fn find_way(location: &DatabaseLocation) -> Result<Way, Failure> {
     let deadline = Instant::now() + PATIENCE;
-    let resolved = lastseen_sqlite::resolve(path).map_err(Failure::refused)?;
     loop {
-        match app::open_database(path).await {
-            Ok(database) => return Ok(Way::Own(database)),
-            Err(OpenError::InUse { .. }) => {}
-            Err(error) => return Err(Failure::refused(error)),
-        }
+        let file = match Storage::open(location).await {
+            Ok(storage) => return Ok(Way::Own(storage)),
+            Err(NotOpened::InUse { file, .. }) => file,
+            Err(NotOpened::Failed(failure)) => return Err(failure),
+        };
         // The owner may be another command, which has no socket and soon goes, or a server that has not opened its
         // socket yet: look again.
-        let obstacle = match address::connect(&resolved) {
+        let obstacle = match address::connect(&file) {
             Ok(stream) => return greeted(stream, deadline).await.map(Way::Owner),
             Err(error) => error,
         };
         if Instant::now() >= deadline {
             return Err(Failure::refused(format_args!(
                 "another process holds {} and cannot be reached ({}); nothing was done",
-                resolved.display(),
+                file.display(),
                 plain(&obstacle)
             )));
         }

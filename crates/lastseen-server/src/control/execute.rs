@@ -242,6 +242,6 @@ async fn terminate(services: &Services, ids: &[String]) -> Result<u64, Stop> {
 async fn backup(services: &Services, file: PathBuf) -> Result<String, Stop> {
     // The copy shall know of every use up to now.
     services.sessions.flush(services.clock.now()).await?;
-    services.database.backup(&file).await?;
+    services.storage.back_up(&file).await?;
     Ok(format!("database copied to {}", file.display()))
 }

@@ -13,14 +13,14 @@ use super::server::ControlSocket;
 use super::*;
 use crate::accounts::Password;
 use crate::app::{self, Limits, Services};
-use crate::config::Typed;
+use crate::config::{DatabaseLocation, Typed};
+use crate::storage::Storage;
 
 async fn services(directory: &Path) -> Services {
     let effective = Effective::work_out(Typed::default()).unwrap();
-    let database = app::open_database(&directory.join("lastseen.db"))
-        .await
-        .unwrap();
-    app::open(database, &effective, Limits::OfSettings)
+    let location = DatabaseLocation::Sqlite(directory.join("lastseen.db"));
+    let storage = Storage::open(&location).await.unwrap();
+    app::open(storage, &effective, Limits::OfSettings)
         .await
         .unwrap()
 }
@@ -45,7 +45,12 @@ async fn settle() {
 
 /// A command's end of the socket, without the program's manners.
 fn connect(services: &Services) -> UnixStream {
-    let mut path = services.database.path().as_os_str().to_owned();
+    let mut path = services
+        .storage
+        .owned_file()
+        .unwrap()
+        .as_os_str()
+        .to_owned();
     path.push(".sock");
     UnixStream::connect(path).unwrap()
 }
@@ -70,7 +75,7 @@ fn add_ada() -> Request {
 async fn a_request_that_was_given_up_before_it_was_read_is_not_carried_out() {
     let directory = tempfile::tempdir().unwrap();
     let services = services(directory.path()).await;
-    let socket = ControlSocket::listen(services.database.path()).unwrap();
+    let socket = ControlSocket::listen(services.storage.owned_file().unwrap()).unwrap();
     let serving = tokio::spawn(socket.serve(services.clone()));
     let mut command = connect(&services);
     settle().await;
@@ -90,7 +95,7 @@ async fn a_request_that_was_given_up_before_it_was_read_is_not_carried_out() {
 async fn a_command_that_waits_is_carried_out_and_answered() {
     let directory = tempfile::tempdir().unwrap();
     let services = services(directory.path()).await;
-    let socket = ControlSocket::listen(services.database.path()).unwrap();
+    let socket = ControlSocket::listen(services.storage.owned_file().unwrap()).unwrap();
     let serving = tokio::spawn(socket.serve(services.clone()));
     let mut command = connect(&services);
     command.write_all(&request(&add_ada())).unwrap();
@@ -108,7 +113,7 @@ async fn a_command_that_waits_is_carried_out_and_answered() {
 async fn what_is_no_request_is_refused_in_a_line() {
     let directory = tempfile::tempdir().unwrap();
     let services = services(directory.path()).await;
-    let socket = ControlSocket::listen(services.database.path()).unwrap();
+    let socket = ControlSocket::listen(services.storage.owned_file().unwrap()).unwrap();
     let serving = tokio::spawn(socket.serve(services.clone()));
     for line in [
         &b"nonsense\n"[..],
@@ -136,7 +141,7 @@ async fn what_is_no_request_is_refused_in_a_line() {
 async fn the_socket_goes_when_its_owner_stops() {
     let directory = tempfile::tempdir().unwrap();
     let services = services(directory.path()).await;
-    let socket = ControlSocket::listen(services.database.path()).unwrap();
+    let socket = ControlSocket::listen(services.storage.owned_file().unwrap()).unwrap();
     let serving = tokio::spawn(socket.serve(services.clone()));
     settle().await;
     serving.abort();

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use lastseen::{Account, AccountSource, Clock, Entropy, NewSession, Timestamp, Unavailable, Visit};
 use lastseen_axum::SystemClock;
-use lastseen_sqlite::Database;
 
 use crate::accounts::Password;
 use crate::app::{self, Limits, Services};
 use crate::config::Effective;
 use crate::demo::pieces::PIECES;
 use crate::failure::Failure;
+use crate::storage::Storage;
 
 /// How long before its first session the account was added.
 const BEFORE_ALL: Duration = Duration::from_hours(1);
@@ -25,7 +25,7 @@ const NAME: &str = "ada";
 
 /// Adds the account and its sessions; answers with the lines to print.
 pub(crate) async fn furnish(
-    database: &Database,
+    storage: &Storage,
     effective: &Effective,
 ) -> Result<Vec<String>, Failure> {
     let now = SystemClock::new().now();
@@ -39,7 +39,7 @@ pub(crate) async fn furnish(
     let clock = Arc::new(SetClock::at(now.saturating_sub(first + BEFORE_ALL)));
     let by_clock = Arc::clone(&clock) as Arc<dyn Clock>;
     let services =
-        app::open_by_clock(database.clone(), effective, Limits::OfSettings, by_clock).await?;
+        app::open_by_clock(storage.clone(), effective, Limits::OfSettings, by_clock).await?;
 
     let password = password(services.entropy.as_ref());
     let added = services.accounts.add(NAME, &Password::new(&password)).await;

@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use super::known_browser::{BrowserMark, MOST_BROWSERS};
 use super::store::SignInStore;
 use super::throttle::{Counter, Counters, Counts, Pressure, RecentFailures};
+use crate::storage::sqlite::Tables;
 
 /// Rows that one failure clears away, so that the tables shrink as fast as they can grow.
 const SWEPT_PER_FAILURE: u32 = 8;
@@ -17,46 +18,37 @@ const SWEPT_PER_FAILURE: u32 = 8;
 /// [`crate::accounts::MIGRATIONS`].
 #[derive(Clone)]
 pub struct SqliteSignInStore {
-    database: Database,
+    tables: Tables,
 }
 
 impl SqliteSignInStore {
     /// What is remembered in `database`.
     pub fn new(database: Database) -> Self {
-        Self { database }
-    }
-
-    async fn write<Answer: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
-    ) -> Result<Answer, Unavailable> {
-        self.database
-            .write(work)
-            .await
-            .map_err(Unavailable::because)
+        Self {
+            tables: Tables::of(database),
+        }
     }
 }
 
 #[async_trait]
 impl SignInStore for SqliteSignInStore {
     async fn failures(&self, counters: Counters, now: Timestamp) -> Result<Counts, Unavailable> {
-        let database = &self.database;
-        database.health().await.map_err(Unavailable::because)?;
-        database
+        self.tables.health().await?;
+        self.tables
             .read(move |transaction| read_counts(transaction, &counters, now))
             .await
-            .map_err(Unavailable::because)
     }
 
     async fn count_failure(&self, counters: Counters, now: Timestamp) -> Result<(), Unavailable> {
         // The one writer has the database to itself from the reading to the writing: none gets lost.
-        self.write(move |transaction| {
-            let counts = read_counts(transaction, &counters, now)?.with_one_failure(now);
-            write_counts(transaction, &counters, &counts)?;
-            sweep(transaction, now, SWEPT_PER_FAILURE)?;
-            Ok(())
-        })
-        .await
+        self.tables
+            .write(move |transaction| {
+                let counts = read_counts(transaction, &counters, now)?.with_one_failure(now);
+                write_counts(transaction, &counters, &counts)?;
+                sweep(transaction, now, SWEPT_PER_FAILURE)?;
+                Ok(())
+            })
+            .await
     }
 
     async fn forget(&self, now: Timestamp) -> Result<u64, Unavailable> {
@@ -64,6 +56,7 @@ impl SignInStore for SqliteSignInStore {
         loop {
             // In steps, so that no other writer waits for long.
             let step = self
+                .tables
                 .write(move |transaction| sweep(transaction, now, 1_000))
                 .await?;
             forgotten += step;
@@ -80,7 +73,7 @@ impl SignInStore for SqliteSignInStore {
     ) -> Result<bool, Unavailable> {
         let (account, id, hash) = (account.clone(), mark.name(), mark.hash());
         let kept = self
-            .database
+            .tables
             .read(move |transaction| {
                 let kept: Option<[u8; 32]> = transaction
                     .prepare_cached(
@@ -90,8 +83,7 @@ impl SignInStore for SqliteSignInStore {
                     .optional()?;
                 Ok(kept)
             })
-            .await
-            .map_err(Unavailable::because)?;
+            .await?;
         // Compares in constant time.
         Ok(kept.is_some_and(|kept| SecretHash::from_bytes(kept) == hash))
     }
@@ -106,7 +98,7 @@ impl SignInStore for SqliteSignInStore {
         let account = account.clone();
         let brought = brought.map(|mark| (mark.name(), *mark.hash().as_bytes()));
         let (new_id, new_hash) = (new.name(), *new.hash().as_bytes());
-        self.write(move |transaction| {
+        self.tables.write(move |transaction| {
             if let Some((id, hash)) = brought {
                 transaction
                     .prepare_cached(
