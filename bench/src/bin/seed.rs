@@ -199,6 +199,7 @@ impl Seeder {
             first: origin.clone(),
             last_used_at: created_at,
             last: origin,
+            expired: false,
             ended: None,
         };
         (record, token)

@@ -97,6 +97,7 @@ impl World {
             first: self.origin(number),
             last_used_at: created_at,
             last: self.origin(number),
+            expired: false,
             ended: None,
         }
     }

@@ -38,7 +38,7 @@ pub use sessions::{
     Created, Cursor, NewSession, Overview, Page, Refusal, Scan, Sessions, Statistics,
     TerminateError, Tidied, Verdict,
 };
-pub use store::{Store, Unavailable};
+pub use store::{Authority, Change, Follower, Lease, Store, Term, Unavailable};
 pub use time::{Clock, Entropy, Timestamp};
 pub use token::SessionToken;
 

@@ -166,12 +166,15 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// The end of its absolute lifetime: no use moves this deadline.
     pub absolute_deadline: Timestamp,
+    /// A node has refused it because its deadline had passed by that node's clock: it stays expired, also
+    /// where the deadline has not passed yet by another clock.
+    pub expired: bool,
 }
 
 impl Session {
     /// Whether the session can still be used at `now`: not from its deadline on.
     pub fn status(&self, now: Timestamp) -> Status {
-        if now < self.expires_at {
+        if now < self.expires_at && !self.expired {
             Status::Active
         } else {
             Status::Expired
@@ -180,7 +183,10 @@ impl Session {
 
     /// The time until it expires; zero once it has.
     pub fn time_left(&self, now: Timestamp) -> Duration {
-        self.expires_at.duration_since(now)
+        match self.status(now) {
+            Status::Active => self.expires_at.duration_since(now),
+            Status::Expired => Duration::ZERO,
+        }
     }
 }
 

@@ -200,6 +200,7 @@ impl Inner {
             device: origin.device,
             expires_at: deadlines.expires_at(),
             absolute_deadline: deadlines.absolute,
+            expired: record.expired,
         }
     }
 

@@ -3,10 +3,11 @@
 //! A store keeps records and judges nothing: it reads no clock, knows no deadline and opens no token.
 //! The tests that every store must pass are in `conformance`, a module of its own feature.
 
+mod authority;
 pub mod memory;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
@@ -16,6 +17,8 @@ use crate::policy::{Policy, PolicyNumber};
 use crate::session::{EndedBy, Ending, SessionId};
 use crate::time::Timestamp;
 use crate::token::SecretHash;
+
+pub use authority::{Authority, Change, Follower, Lease, Term};
 
 /// A store that cannot be asked, or could not do what it was asked.
 ///
@@ -62,6 +65,10 @@ pub struct Record {
     pub last_used_at: Timestamp,
     /// Address and device of the last use.
     pub last: Origin,
+    /// A verdict has refused it because its deadline had passed, and [`Store::expire`] has said so: it is
+    /// expired on every node, whatever its clock. False in a store that one process alone writes; there the
+    /// latest time that the store was told of does that work.
+    pub expired: bool,
     /// Its end, where it has left its owner's list.
     pub ended: Option<Ending>,
 }
@@ -141,6 +148,23 @@ pub trait Store: Send + Sync + 'static {
     /// Without a policy the recorded ones stay as they are; of a new store there are none then.
     async fn open(&self, policy: Option<&Policy>, now: Timestamp) -> Result<Opened, Unavailable>;
 
+    /// Whose word counts besides that of this process; stays the same from `open` on.
+    fn authority(&self) -> Authority {
+        Authority::Sole
+    }
+
+    /// Names the one that follows what others do to this store. [`Sessions::open`](crate::Sessions::open)
+    /// calls it, after `open` and before any other call; a later call takes the place of an earlier one, whose
+    /// term is over then.
+    ///
+    /// A store that this process alone writes has nothing to tell.
+    fn set_follower(&self, _follower: Weak<dyn Follower>) {}
+
+    /// Every policy that was ever in force, oldest first. Asked where no lease runs.
+    async fn policies(&self) -> Result<Vec<Policy>, Unavailable> {
+        Ok(self.open(None, Timestamp::EPOCH).await?.policies)
+    }
+
     /// Inserts a session; in the same step ends another one, that it takes the place of.
     ///
     /// The account becomes known under the name that the record says, also where it had another.
@@ -152,6 +176,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every session of the account that has not ended, in any order.
     async fn list(&self, account: &AccountKey) -> Result<Vec<Record>, Unavailable>;
+
+    /// How many sessions of the account have not ended.
+    async fn count(&self, account: &AccountKey) -> Result<usize, Unavailable> {
+        Ok(self.list(account).await?.len())
+    }
 
     /// The name that the account was last given, as long as a record of one of its sessions is kept, ended or not.
     ///
@@ -176,8 +205,24 @@ pub trait Store: Send + Sync + 'static {
     /// Records uses, and that the time is `now`.
     ///
     /// A use that is earlier than the recorded one changes nothing, nor does one of a session that has
-    /// ended or is unknown. Of two uses in one millisecond the one that comes last counts. No uses at all are a valid call: it records the time.
+    /// ended, has [expired](Record::expired) or is unknown. Of two uses in one millisecond the one that comes last counts. No uses at all are a valid call: it records the time.
     async fn touch(&self, uses: Vec<Use>, now: Timestamp) -> Result<(), Unavailable>;
+
+    /// Records that these sessions are refused because their deadlines have passed at `now`: what this has
+    /// answered is final on every node, whatever its clock. Each comes with the last use that the verdict
+    /// went by.
+    ///
+    /// Answers those for which it holds now, those that were marked before too. One that the store knows a
+    /// later use of is left out and stays as it was, as are those that have ended or are unknown: read them
+    /// again. No other method takes the mark away. A store that one process alone writes records the time, and leaves out nothing.
+    async fn expire(
+        &self,
+        passed: Vec<(SessionId, Timestamp)>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, Unavailable> {
+        self.touch(Vec::new(), now).await?;
+        Ok(passed.into_iter().map(|(id, _)| id).collect())
+    }
 
     /// Ends sessions, all or none.
     ///

@@ -57,6 +57,7 @@ fn session() -> Session {
         }),
         expires_at: NOW.saturating_add(Duration::from_secs(1_214_100)),
         absolute_deadline: NOW.saturating_add(Duration::from_secs(2_592_000)),
+        expired: false,
     }
 }
 

@@ -167,6 +167,7 @@ fn record(row: &Row<'_>, account: &Arc<Account>, devices: &Devices) -> Result<Re
         first,
         last_used_at,
         last,
+        expired: false,
         ended: ending(row)?,
     })
 }

@@ -73,6 +73,7 @@ fn record(account: &Arc<Account>, entropy: &Counting) -> Record {
         first: origin(),
         last_used_at: MORNING,
         last: origin(),
+        expired: false,
         ended: None,
     }
 }

@@ -167,6 +167,7 @@ impl Generated {
             first: origin.clone(),
             last_used_at: began_at(session),
             last: origin,
+            expired: false,
             ended: None,
         }
     }

@@ -133,6 +133,7 @@ pub fn record(account: &Arc<Account>, at: Timestamp, dice: &Dice) -> Record {
         first: origin.clone(),
         last_used_at: at,
         last: origin,
+        expired: false,
         ended: None,
     }
 }

@@ -85,6 +85,7 @@ fn assert_same(left: &Record, right: &Record) {
     assert_eq!(left.first, right.first);
     assert_eq!(left.last_used_at, right.last_used_at);
     assert_eq!(left.last, right.last);
+    assert_eq!(left.expired, right.expired);
     assert_eq!(left.ended, right.ended);
 }
 

@@ -75,6 +75,7 @@ impl Sessions {
                 first: origin.clone(),
                 last_used_at: now,
                 last: origin.clone(),
+                expired: false,
                 ended: None,
             };
             let session = self.inner.session(&record);

@@ -77,6 +77,7 @@ impl Room {
             first: origin.clone(),
             last_used_at: BEGIN,
             last: origin,
+            expired: false,
             ended: None,
         };
         let policy = Policy {

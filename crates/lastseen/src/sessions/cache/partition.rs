@@ -184,6 +184,7 @@ impl Partition {
             device: Arc::clone(&entry.device),
             expires_at: deadlines.expires_at(),
             absolute_deadline: deadlines.absolute,
+            expired: false,
         }
     }
 
