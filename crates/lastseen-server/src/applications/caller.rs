@@ -30,7 +30,7 @@ impl FromRequestParts<Applications> for Caller {
     ) -> Result<Self, Problem> {
         let context = SessionsContext::from_request_parts(parts, applications).await?;
         let application = match Credential::of(&parts.headers, context.cookie()) {
-            Credential::Bearer(key) => applications.authenticate(key),
+            Credential::Bearer(key) => applications.authenticate(key).await?,
             Credential::Nothing | Credential::Cookie(_) | Credential::Unclear => None,
         };
         Ok(Self {

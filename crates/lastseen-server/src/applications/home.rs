@@ -26,7 +26,13 @@ impl ApplicationHomes {
     }
 
     async fn find(&self, session: &Session) -> Option<Home> {
-        let name = self.applications.name_of(session.account.key.source)?;
+        let name = match self.applications.name_of(session.account.key.source).await {
+            Ok(name) => name?,
+            Err(fault) => {
+                tracing::warn!(%fault, "the name of an application is left out of a page");
+                return None;
+            }
+        };
         let way_back = match self.applications.way_back(session.id).await {
             Ok(address) => address,
             Err(fault) => {

@@ -200,7 +200,7 @@ impl Inner {
         link: &StoredLink,
         now: Timestamp,
     ) -> Result<Option<LinkTarget>, Unavailable> {
-        let Some(application) = self.find(link.application) else {
+        let Some(application) = self.find(link.application).await? else {
             return Ok(None);
         };
         let session = self.sessions.find(link.session, now).await?;

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`name`], [`key`] | what people know an application by, and what it authenticates with |
 //! | [`store`], [`sqlite`] | what a store of applications must do, and the one in SQLite |
+//! | `known.rs` | those whose keys are accepted, as far as memory may say so |
 //! | [`service`] | the verbs: add, list, remove; whose key is this; begin a session |
 //! | [`links`] | links into the pages, which work once |
 //! | `caller.rs` | which application is asking, and about which account |
@@ -21,6 +22,7 @@ mod caller;
 pub mod forms;
 pub mod home;
 pub mod key;
+mod known;
 pub mod links;
 pub mod name;
 pub mod oauth;
@@ -40,7 +42,7 @@ pub use key::ApplicationKey;
 pub use name::{ApplicationName, NotAnApplicationName};
 pub use service::{Application, ApplicationError, ApplicationSummary, Applications};
 pub use sqlite::{MIGRATIONS, SqliteApplicationStore};
-pub use store::ApplicationStore;
+pub use store::{ApplicationFollower, ApplicationStore};
 
 /// Adds to a description of requests of applications what all of them have in common: the key, and its refusal.
 fn described(mut described: OpenApi) -> OpenApi {

@@ -1,6 +1,5 @@
 //! What an operator does with applications, and the sessions that applications begin.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,11 +9,11 @@ use lastseen::{
     Clock, Created, EndedBy, Entropy, NewSession, Sessions, TerminateError, Timestamp, Unavailable,
     Visit,
 };
-use parking_lot::RwLock;
 
 use super::key::{ApplicationKey, application_of, name_of};
+use super::known::{Accepted, Known};
 use super::name::{ApplicationName, NotAnApplicationName};
-use super::store::{Added, ApplicationStore, StoredApplication};
+use super::store::{Added, ApplicationFollower, ApplicationStore, StoredApplication};
 use crate::accounts::NameKey;
 use crate::sign_in::service::to_the_end;
 
@@ -29,6 +28,12 @@ pub struct Application {
 }
 
 impl Application {
+    #[cfg(test)]
+    pub(super) fn for_tests(id: ApplicationId, name: ApplicationName) -> Self {
+        let key_hash = SecretHash::from_bytes([0; 32]);
+        Self { id, name, key_hash }
+    }
+
     /// Where its accounts are defined.
     pub fn source(&self) -> AccountSource {
         AccountSource::Application(self.id)
@@ -149,8 +154,8 @@ pub(super) struct Inner {
     pub(super) entropy: Arc<dyn Entropy>,
     clock: Arc<dyn Clock>,
     /// Those whose keys are accepted. It follows the store before anybody is answered, so a key is checked
-    /// without a look at the store, and a removed one is refused at once.
-    known: RwLock<HashMap<ApplicationId, Arc<Application>>>,
+    /// without a look at the store as long as memory may answer, and a removed one is refused at once.
+    known: Arc<Known>,
     /// Held by the one who adds or removes: these are an operator's commands, few and far between.
     changing: tokio::sync::Mutex<()>,
 }
@@ -166,24 +171,21 @@ impl Applications {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, Unavailable> {
-        let stored = store.list().await?;
-        let (leaving, staying): (Vec<_>, Vec<_>) = stored
-            .into_iter()
-            .partition(|application| application.is_leaving);
-        let known = staying
-            .into_iter()
-            .map(|application| (application.id, Arc::new(application.into())))
-            .collect();
+        let known = Arc::new(Known::new(store.authority()));
+        let follower: Arc<dyn ApplicationFollower> = Arc::clone(&known) as _;
+        store.set_follower(Arc::downgrade(&follower));
         let inner = Inner {
             store,
             sessions,
             entropy,
             clock,
-            known: RwLock::new(known),
+            known,
             changing: tokio::sync::Mutex::default(),
         };
-        for application in leaving {
-            inner.finish_removal(&application).await?;
+        for application in inner.store.list().await? {
+            if application.is_leaving {
+                inner.finish_removal(&application).await?;
+            }
         }
         Ok(Self {
             inner: Arc::new(inner),
@@ -221,23 +223,32 @@ impl Applications {
         to_the_end(async move { inner.remove(&name).await }).await
     }
 
-    /// The application that a key belongs to, where it is one. Asks memory only.
-    pub fn authenticate(&self, key: &[u8]) -> Option<Arc<Application>> {
-        let key = ApplicationKey::parse(key)?;
-        let application = self.inner.find(application_of(&key)?)?;
+    /// The application that a key belongs to, where it is one.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where only the store can tell, and cannot be asked.
+    pub async fn authenticate(&self, key: &[u8]) -> Result<Option<Arc<Application>>, Unavailable> {
+        let Some(key) = ApplicationKey::parse(key) else {
+            return Ok(None);
+        };
+        let Some(id) = application_of(&key) else {
+            return Ok(None);
+        };
+        let application = self.inner.find(id).await?;
         // Compares in constant time. Which application is meant is no secret.
-        (application.key_hash == key.hash()).then_some(application)
+        Ok(application.filter(|application| application.key_hash == key.hash()))
     }
 
     /// What the application is called whose accounts are of this source; nothing for built-in accounts.
-    pub fn name_of(&self, source: AccountSource) -> Option<Arc<str>> {
-        match source {
-            AccountSource::BuiltIn => None,
-            AccountSource::Application(id) => self
-                .inner
-                .find(id)
-                .map(|application| application.name.shared()),
-        }
+    ///
+    /// # Errors
+    /// [`Unavailable`] where only the store can tell, and cannot be asked.
+    pub async fn name_of(&self, source: AccountSource) -> Result<Option<Arc<str>>, Unavailable> {
+        let AccountSource::Application(id) = source else {
+            return Ok(None);
+        };
+        let application = self.inner.find(id).await?;
+        Ok(application.map(|application| application.name.shared()))
     }
 
     /// Begins a session of an account that the application names.
@@ -267,8 +278,24 @@ impl Inner {
     }
 
     /// The application with this number, if it is there and stays.
-    pub(super) fn find(&self, id: ApplicationId) -> Option<Arc<Application>> {
-        self.known.read().get(&id).cloned()
+    pub(super) async fn find(
+        &self,
+        id: ApplicationId,
+    ) -> Result<Option<Arc<Application>>, Unavailable> {
+        if let Ok(answer) = self.known.find(id) {
+            return Ok(answer);
+        }
+        let reading = self.known.begin_reading();
+        let accepted: Accepted = self
+            .store
+            .list()
+            .await?
+            .into_iter()
+            .filter(|application| !application.is_leaving)
+            .map(|application| (application.id, Arc::new(application.into())))
+            .collect();
+        self.known.hold(&reading, &accepted);
+        Ok(accepted.get(&id).cloned())
     }
 
     async fn add(&self, name: ApplicationName) -> Result<ApplicationKey, ApplicationError> {
@@ -280,8 +307,7 @@ impl Inner {
             Added::NameTaken => Err(ApplicationError::NameTaken),
             Added::Done(id) => {
                 tracing::info!(application = id.0, name = ?name.as_str(), "application added");
-                let application = Application { id, name, key_hash };
-                self.known.write().insert(id, Arc::new(application));
+                self.known.forget_applications();
                 Ok(key.renamed(name_of(id)))
             }
         }
@@ -296,7 +322,7 @@ impl Inner {
             .find(|application| NameKey::of(application.name.as_str()) == key)
             .ok_or(ApplicationError::Unknown)?;
         self.store.begin_removal(application.id).await?;
-        self.known.write().remove(&application.id);
+        self.known.forget_applications();
         // From here on no session of it begins that stays: see `begin_session`.
         Ok(self.finish_removal(&application).await?)
     }
@@ -341,14 +367,18 @@ impl Inner {
         let id = created.session.id;
         // Whoever removes an application makes it unknown first and ends its sessions then. Either the new
         // session was there to be ended, or the removal is seen here.
-        if self.find(application.id).is_none() {
+        let found = self.find(application.id).await;
+        if !matches!(found, Ok(Some(_))) {
             let ended = self
                 .sessions
                 .terminate(&account.key, &[id], EndedBy::Command, self.now())
                 .await;
             tracing::warn!(application = application.id.0, session = %id, "application removed during sign-in");
             return match ended {
-                Ok(_) | Err(TerminateError::NotFound) => Err(ApplicationRefused::Removed),
+                Ok(_) | Err(TerminateError::NotFound) => {
+                    found?;
+                    Err(ApplicationRefused::Removed)
+                }
                 Err(TerminateError::Unavailable(fault)) => Err(fault.into()),
             };
         }

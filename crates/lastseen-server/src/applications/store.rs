@@ -1,6 +1,9 @@
 //! What a store of applications must do.
 
+use std::sync::Weak;
+
 use async_trait::async_trait;
+use lastseen::store::Authority;
 use lastseen::token::SecretHash;
 use lastseen::{ApplicationId, SessionId, Timestamp, Unavailable};
 
@@ -58,9 +61,26 @@ pub struct StoredWayBack {
     pub expires_at: Timestamp,
 }
 
+/// Whoever keeps applications in memory, and follows what other processes do to them.
+pub trait ApplicationFollower: Send + Sync {
+    /// Forgets them: when this returns, memory answers nothing that was read before. Never waits.
+    fn forget_applications(&self);
+}
+
 /// Keeps applications and their links, and judges nothing. What it answers is durable.
 #[async_trait]
 pub trait ApplicationStore: Send + Sync + 'static {
+    /// Whose word counts besides that of this process: how long memory may answer in the store's place.
+    fn authority(&self) -> Authority {
+        Authority::Sole
+    }
+
+    /// Names the one that follows what others do to the applications. While a lease of
+    /// [`Self::authority`] runs, it has followed every change that any process has answered.
+    ///
+    /// A store that this process alone writes has nothing to tell.
+    fn set_follower(&self, _follower: Weak<dyn ApplicationFollower>) {}
+
     /// Adds an application, if there is none of that name.
     async fn add(
         &self,
@@ -73,6 +93,8 @@ pub trait ApplicationStore: Send + Sync + 'static {
     async fn list(&self) -> Result<Vec<StoredApplication>, Unavailable>;
 
     /// Notes that the removal of an application has begun, and forgets its links. It is given no more.
+    ///
+    /// Once this has answered, no process accepts the application's key.
     async fn begin_removal(&self, id: ApplicationId) -> Result<(), Unavailable>;
 
     /// Removes an application. Its number is not given away again.

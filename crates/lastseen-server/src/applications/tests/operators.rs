@@ -69,12 +69,14 @@ async fn keys_and_removals_outlive_a_restart() {
     let gone = server.application("Gone").await.key;
     server.applications.remove("Gone").await.unwrap();
     let server = server.restarted().await;
-    let name_of = |key: &str| {
-        let application = server.applications.authenticate(key.as_bytes());
-        application.map(|application| application.name.as_str().to_owned())
+    let name_of = async |key: &str| {
+        let application = server.applications.authenticate(key.as_bytes()).await;
+        application
+            .unwrap()
+            .map(|application| application.name.as_str().to_owned())
     };
-    assert_eq!(name_of(&shop).as_deref(), Some("Shop"));
-    assert_eq!(name_of(&gone), None);
+    assert_eq!(name_of(&shop).await.as_deref(), Some("Shop"));
+    assert_eq!(name_of(&gone).await, None);
 }
 
 #[tokio::test]
@@ -83,7 +85,12 @@ async fn the_number_of_a_removed_application_is_not_given_away_again() {
     let mut numbers = std::collections::HashSet::new();
     for _ in 0..3 {
         let key = server.application("Shop").await.key;
-        let shop = server.applications.authenticate(key.as_bytes()).unwrap();
+        let shop = server
+            .applications
+            .authenticate(key.as_bytes())
+            .await
+            .unwrap()
+            .unwrap();
         assert!(shop.id.0 > 0);
         assert!(numbers.insert(shop.id));
         server.applications.remove("Shop").await.unwrap();
@@ -91,7 +98,12 @@ async fn the_number_of_a_removed_application_is_not_given_away_again() {
     // Nor after a restart.
     let server = server.restarted().await;
     let key = server.application("Shop").await.key;
-    let shop = server.applications.authenticate(key.as_bytes()).unwrap();
+    let shop = server
+        .applications
+        .authenticate(key.as_bytes())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(numbers.insert(shop.id));
 }
 
