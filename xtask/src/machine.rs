@@ -22,6 +22,15 @@ struct Need {
 
 const NEEDS: &[Need] = &[
     Need {
+        what: "PostgreSQL 15 (its programs; no service has to run), of which tests start one of their own, and PgBouncer",
+        packages: &["postgresql-15", "pgbouncer"],
+        is_met: || {
+            // Debian keeps PgBouncer where only root's path leads.
+            Path::new("/usr/lib/postgresql/15/bin/postgres").is_file()
+                && Path::new("/usr/sbin/pgbouncer").is_file()
+        },
+    },
+    Need {
         what: "a C compiler (`cc`), which builds SQLite",
         packages: &["gcc", "libc6-dev"],
         is_met: || process::succeeds("cc", &["--version"]),

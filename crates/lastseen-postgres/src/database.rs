@@ -1,0 +1,306 @@
+//! One PostgreSQL database, and a pool of connections to it.
+
+mod connector;
+mod transaction;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Row;
+
+use self::connector::Connector;
+pub use self::transaction::{Durability, Parameter, Transaction};
+use crate::address::Address;
+use crate::confirm::{Committed, Confirm, NobodyElse, Xid};
+use crate::error::{Error, OpenError};
+use crate::migration::{self, MigrationSet};
+
+/// How often a transaction is run that others were in the way of. They have gone on by then, so that the second
+/// time is nearly always the last.
+const TRIES: u32 = 3;
+
+/// How a [`Database`] is reached and within what bounds.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it is; PgBouncer may stand in between, in any of its modes.
+    pub address: Address,
+    /// Where notifications come from: the database itself, past any PgBouncer. `None`: the same address.
+    pub direct: Option<Address>,
+    /// Connections that are held at most. PostgreSQL has 100 for everybody unless told otherwise.
+    pub connections: usize,
+    /// How long a statement, or a transaction from its beginning to the answer of its commit, may take, with
+    /// the waiting for a connection.
+    pub patience: Duration,
+}
+
+impl Options {
+    /// Under the contract's 5 s, with time left for the answer itself.
+    pub const PATIENCE: Duration = Duration::from_secs(4);
+    /// Of PostgreSQL's 100, enough for eight nodes and somebody who looks. A statement takes a tenth of a
+    /// millisecond to one, so that ten connections do ten thousand a second.
+    pub const CONNECTIONS: usize = 10;
+
+    /// The defaults, for the database at `address`.
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            direct: None,
+            connections: Self::CONNECTIONS,
+            patience: Self::PATIENCE,
+        }
+    }
+}
+
+/// A PostgreSQL database, reached through a pool of connections. Cheap to clone.
+///
+/// What is asked of it ends within [`Options::patience`], also where the database cannot be reached, and a
+/// connection that kept somebody waiting for longer is thrown away.
+///
+/// Statements are unnamed and settings last for one transaction, so that PgBouncer may give each transaction
+/// another connection.
+#[derive(Clone, Debug)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    pool: Pool,
+    options: Options,
+    confirm: OnceLock<Arc<dyn Confirm>>,
+    /// A write failed for want of room or right: health then asks for a real one.
+    faulty: AtomicBool,
+}
+
+impl Database {
+    /// Opens the database and brings it to the newest migration of each of `sets`, which may take a while.
+    ///
+    /// # Errors
+    /// One line that says what is wrong.
+    pub async fn open(options: Options, sets: &[MigrationSet]) -> Result<Self, OpenError> {
+        let shown: Arc<str> = options.address.to_string().into();
+        let failed = |reason| OpenError::Failed {
+            address: Arc::clone(&shown),
+            reason,
+        };
+        let manager = Manager::from_connect(
+            options.address.config().clone(),
+            Connector::new(&options),
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(options.connections.max(1))
+            .build()
+            .map_err(|error| failed(Error::Unreachable(error.to_string().into())))?;
+        let database = Self {
+            inner: Arc::new(Inner {
+                pool,
+                options,
+                confirm: OnceLock::new(),
+                faulty: AtomicBool::new(false),
+            }),
+        };
+        let client = database
+            .connection(database.deadline())
+            .await
+            .map_err(failed)?;
+        migration::check_version(&client, &shown).await?;
+        let sets: Vec<_> = [migration::DATABASE].iter().chain(sets).copied().collect();
+        if let Err(error) = migration::run(&client, &shown, &sets).await {
+            // It may be in the middle of a transaction.
+            discard(client);
+            return Err(error);
+        }
+        Ok(database)
+    }
+
+    /// What it was opened with.
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    /// Says who makes sure that changes have reached every node. Once, before the first [`Database::change`];
+    /// a second call changes nothing.
+    pub fn set_confirm(&self, confirm: Arc<dyn Confirm>) {
+        let _ = self.inner.confirm.set(confirm);
+    }
+
+    fn confirm(&self) -> &dyn Confirm {
+        self.inner.confirm.get().map_or(&NobodyElse, |set| &**set)
+    }
+
+    /// Runs one statement by itself, for what it answers. One that writes is as durable as the database is
+    /// set to make it: use [`Database::begin`] where that matters.
+    ///
+    /// # Errors
+    /// What kept it from being done.
+    pub async fn query(
+        &self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Error> {
+        let deadline = self.deadline();
+        let client = self.connection(deadline).await?;
+        if let Ok(rows) = timeout_at(deadline, client.query_typed(statement, parameters)).await {
+            return Ok(rows?);
+        }
+        discard(client);
+        Err(Error::TimedOut)
+    }
+
+    /// Begins a transaction. It sees what was committed before each of its statements (`READ COMMITTED`).
+    ///
+    /// # Errors
+    /// Where no connection could be had.
+    pub async fn begin(&self, durability: Durability) -> Result<Transaction, Error> {
+        self.begin_as(durability, None, true).await
+    }
+
+    async fn begin_as(
+        &self,
+        durability: Durability,
+        origin: Option<Arc<str>>,
+        notify: bool,
+    ) -> Result<Transaction, Error> {
+        let deadline = self.deadline();
+        let client = self.connection(deadline).await?;
+        Ok(Transaction::new(
+            client,
+            deadline,
+            &self.inner.options,
+            durability,
+            origin.as_deref(),
+            notify,
+        ))
+    }
+
+    /// Runs `work` in a durable transaction and commits it; then, if it changed what other nodes' memory has to
+    /// follow, answers only when none of them can act on the state before.
+    ///
+    /// Where another transaction was in its way, `work` runs once more, from the start. One that fails for
+    /// another reason leaves nothing behind.
+    ///
+    /// # Errors
+    /// What `work` returned, or what kept its changes from being committed or from reaching the nodes.
+    pub async fn change<Answer>(
+        &self,
+        work: impl AsyncFn(&Transaction) -> Result<Answer, Error>,
+    ) -> Result<Answer, Error> {
+        let mut notify = true;
+        let mut tries = 1;
+        loop {
+            let confirm = self.confirm();
+            let transaction = self
+                .begin_as(Durability::Durable, confirm.origin(), notify)
+                .await?;
+            let done = match work(&transaction).await {
+                Ok(answer) => transaction.commit_noted().await.map(|xid| (answer, xid)),
+                Err(error) => {
+                    transaction.roll_back().await;
+                    Err(error)
+                }
+            };
+            self.learn(&done);
+            match done {
+                Ok((answer, None)) => return Ok(answer),
+                Ok((answer, Some(xid))) => {
+                    let notified = notify;
+                    confirm.confirm(Committed { xid, notified }).await?;
+                    return Ok(answer);
+                }
+                Err(error) if tries < TRIES && error.is_untold() && notify => {
+                    tracing::warn!("the queue of notifications is full; a change goes without one");
+                    notify = false;
+                }
+                Err(error) if tries < TRIES && error.passes() => {}
+                Err(error) => return Err(error),
+            }
+            tries += 1;
+        }
+    }
+
+    /// Whether the database can be read and, as far as is known, written.
+    ///
+    /// It costs a small read. After a fault it tries a real write, until one succeeds.
+    ///
+    /// # Errors
+    /// What keeps the database from being read or written.
+    pub async fn health(&self) -> Result<(), Error> {
+        if self.inner.faulty.load(Ordering::Relaxed) {
+            let written = self.probe().await;
+            if written.is_ok() {
+                self.inner.faulty.store(false, Ordering::Relaxed);
+            }
+            return written;
+        }
+        let rows = self
+            .query(
+                "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean",
+                &[],
+            )
+            .await?;
+        match rows.first().map(|row| row.try_get::<_, bool>(0)) {
+            Some(Ok(false)) => Ok(()),
+            _ => Err(Error::ReadOnly),
+        }
+    }
+
+    /// A write that changes one row and nothing else.
+    async fn probe(&self) -> Result<(), Error> {
+        let transaction = self.begin(Durability::Durable).await?;
+        transaction
+            .execute("UPDATE probe SET written = written + 1", &[])
+            .await?;
+        transaction.commit().await
+    }
+
+    /// Closes the connections and refuses new work; what has a connection is finished. Also for every clone.
+    pub async fn close(&self) {
+        self.inner.pool.close();
+        let deadline = self.deadline();
+        while self.inner.pool.status().size > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.inner.options.patience
+    }
+
+    /// A connection that nobody else uses.
+    async fn connection(&self, deadline: Instant) -> Result<Object, Error> {
+        use deadpool_postgres::PoolError;
+        match timeout_at(deadline, self.inner.pool.get()).await {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(PoolError::Backend(error))) => Err(error.into()),
+            Ok(Err(PoolError::Closed)) => Err(Error::Closed),
+            Ok(Err(error)) => Err(Error::Unreachable(error.to_string().into())),
+            // Whoever holds the connections waits for the database too, as a rule.
+            Err(_) if self.inner.pool.status().size < self.inner.options.connections.max(1) => {
+                Err(Error::TimedOut)
+            }
+            Err(_) => Err(Error::Overloaded),
+        }
+    }
+
+    /// Notes what a write says of the database as a whole.
+    fn learn<Answer>(&self, done: &Result<Answer, Error>) {
+        match done {
+            Err(error) if error.is_fault() => self.inner.faulty.store(true, Ordering::Relaxed),
+            Ok(_) if self.inner.faulty.load(Ordering::Relaxed) => {
+                self.inner.faulty.store(false, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Throws a connection away, whatever it is in the middle of.
+fn discard(client: Object) {
+    drop(Object::take(client));
+}

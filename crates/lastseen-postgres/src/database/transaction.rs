@@ -1,0 +1,199 @@
+//! A transaction on a connection of its own.
+
+use std::fmt::Write as _;
+
+use deadpool_postgres::Object;
+use futures_util::future::join;
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::{Options, Xid, discard};
+use crate::error::Error;
+
+/// A value for a `$1`, and of which type it is sent: so a statement need not be prepared first.
+pub type Parameter<'value> = (&'value (dyn ToSql + Sync), Type);
+
+/// What an answered commit is worth.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Durability {
+    /// It is on the disk, and on those of synchronous standbys, whatever the database is set to.
+    Durable,
+    /// A crash of the server may lose the last second of it, never its order.
+    Soon,
+}
+
+/// A transaction. Dropped without a commit it leaves nothing behind, and its connection is thrown away.
+///
+/// All of it has to end by one deadline, see [`Options::patience`]. Statements that are awaited together are sent
+/// together: one way there and back for all of them, done in the order in which they are polled first.
+#[derive(Debug)]
+pub struct Transaction {
+    /// `None` once it is over.
+    client: Option<Object>,
+    deadline: Instant,
+    /// What begins it, until it is sent with the first statement.
+    begin: Mutex<Option<String>>,
+}
+
+impl Transaction {
+    pub(super) fn new(
+        client: Object,
+        deadline: Instant,
+        options: &Options,
+        durability: Durability,
+        origin: Option<&str>,
+        notify: bool,
+    ) -> Self {
+        let commit = match durability {
+            Durability::Durable => "on",
+            Durability::Soon => "off",
+        };
+        let bound = options.patience.as_millis();
+        let mut begin = format!(
+            "BEGIN; SET LOCAL synchronous_commit TO {commit}; SET LOCAL statement_timeout TO {bound}; \
+             SET LOCAL idle_in_transaction_session_timeout TO {bound}"
+        );
+        if let Some(origin) = origin {
+            // Writing to a string does not fail. A quote within is doubled, as SQL wants it.
+            let _ = write!(
+                begin,
+                "; SET LOCAL lastseen.origin TO '{}'",
+                origin.replace('\'', "''")
+            );
+        }
+        if !notify {
+            begin.push_str("; SET LOCAL lastseen.notify TO 'off'");
+        }
+        Self {
+            client: Some(client),
+            deadline,
+            begin: Mutex::new(Some(begin)),
+        }
+    }
+
+    /// Runs a statement for the rows that it answers.
+    ///
+    /// # Errors
+    /// What kept it from being done; then the transaction does nothing any more.
+    pub async fn query(
+        &self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Error> {
+        let client = self.client()?;
+        self.bounded(client, client.query_typed(statement, parameters))
+            .await
+    }
+
+    /// Runs a statement for the number of rows that it changes.
+    ///
+    /// # Errors
+    /// As [`Transaction::query`].
+    pub async fn execute(
+        &self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<u64, Error> {
+        let client = self.client()?;
+        self.bounded(client, client.execute_typed(statement, parameters))
+            .await
+    }
+
+    /// Commits, and answers once that is as durable as was asked for.
+    ///
+    /// # Errors
+    /// What kept it from being committed; where the connection broke, it may have been all the same.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        let client = self.client()?;
+        if self.begin.lock().is_none() {
+            self.bounded(client, client.batch_execute("COMMIT")).await?;
+        }
+        // The connection goes back to the others.
+        drop(self.client.take());
+        Ok(())
+    }
+
+    /// Commits; the transaction's number, if it noted something that other nodes' memory has to follow.
+    pub(crate) async fn commit_noted(mut self) -> Result<Option<Xid>, Error> {
+        if self.begin.lock().is_some() {
+            self.commit().await?;
+            return Ok(None);
+        }
+        let client = self.client()?;
+        // Were the first to fail, the second would end the transaction without its changes.
+        let both = join(
+            self.bounded(
+                client,
+                client.query_typed(
+                    "SELECT xid::text::bigint FROM change_log \
+                     WHERE xid = pg_current_xact_id_if_assigned() LIMIT 1",
+                    &[],
+                ),
+            ),
+            self.bounded(client, client.batch_execute("COMMIT")),
+        );
+        let (noted, committed) = both.await;
+        let noted = noted?;
+        committed?;
+        drop(self.client.take());
+        let number = noted.first().map(|row| row.try_get::<_, i64>(0));
+        Ok(number
+            .transpose()?
+            .map(|number| Xid(number.cast_unsigned())))
+    }
+
+    /// Ends the transaction without its changes, and keeps the connection.
+    pub async fn roll_back(mut self) {
+        let Ok(client) = self.client() else { return };
+        if self.begin.lock().is_some()
+            || self
+                .bounded(client, client.batch_execute("ROLLBACK"))
+                .await
+                .is_ok()
+        {
+            drop(self.client.take());
+        }
+    }
+
+    fn client(&self) -> Result<&Client, Error> {
+        self.client
+            .as_ref()
+            .map(|client| &***client)
+            .ok_or(Error::Closed)
+    }
+
+    /// Waits for a statement until the deadline; sends the beginning of the transaction before the first one.
+    async fn bounded<Answer>(
+        &self,
+        client: &Client,
+        statement: impl Future<Output = Result<Answer, tokio_postgres::Error>>,
+    ) -> Result<Answer, Error> {
+        let begin = self.begin.lock().take();
+        let answered = timeout_at(self.deadline, async {
+            match begin {
+                Some(begin) => {
+                    let (begun, answer) = join(client.batch_execute(&begin), statement).await;
+                    begun?;
+                    answer
+                }
+                None => statement.await,
+            }
+        });
+        match answered.await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Error::TimedOut),
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take()
+            && self.begin.get_mut().is_none()
+        {
+            discard(client);
+        }
+    }
+}

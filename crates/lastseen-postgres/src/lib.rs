@@ -1,0 +1,37 @@
+//! The store of Lastseen for several nodes: sessions in one PostgreSQL database that all of them share.
+//!
+//! # Map
+//! | file | what lives there |
+//! | --- | --- |
+//! | `address.rs`, `tls.rs` | [`Address`]: where the database is, who is trusted to be it |
+//! | `database.rs` | [`Database`]: the pool, time bounds, [`Database::change`] |
+//! | `database/connector.rs` | how connections are made, past PgBouncer too |
+//! | `database/transaction.rs` | [`Transaction`]: statements that stand or fall together |
+//! | `confirm.rs` | [`Confirm`]: between a commit and its answer, the other nodes |
+//! | `migration.rs`, `migrations/` | numbered steps, several sets of them, never edited |
+//! | `error.rs` | [`Error`] of a statement, [`OpenError`] of a database, [`AddressError`] |
+//! | `testing.rs` | a PostgreSQL of the tests' own (feature `testing`) |
+//!
+//! # What holds
+//! - **Durable, then answered**, whatever the database's own settings say.
+//! - **A change reaches every node before it is answered**: see [`Database::change`].
+//! - **Everything ends in time**: a database out of reach is [`Error`] within [`Options::patience`].
+//! - **Nodes of several versions share a database**: migrations only add, or say that they do not.
+//! - No clock and no randomness: times come from the caller.
+
+mod address;
+mod confirm;
+mod database;
+mod error;
+mod migration;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod tls;
+
+pub use address::{Address, Stream};
+pub use confirm::{Committed, Confirm, NobodyElse, Xid};
+pub use database::{Database, Durability, Options, Parameter, Transaction};
+pub use error::{AddressError, Error, OpenError};
+pub use migration::{Migration, MigrationSet};
+/// The library whose rows and types the statements speak of.
+pub use tokio_postgres;
