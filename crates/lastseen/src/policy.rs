@@ -59,6 +59,12 @@ impl PolicyHistory {
         PolicyNumber(u32::try_from(self.tightest_since.len() - 1).unwrap_or(u32::MAX))
     }
 
+    /// The shortest idle timeout of the policy in force.
+    pub(crate) fn shortest_idle(&self) -> Duration {
+        let in_force = &self.tightest_since[self.tightest_since.len() - 1];
+        in_force.idle_timeout.min(in_force.remembered_idle_timeout)
+    }
+
     /// What binds a session that was created under policy `number`.
     ///
     /// A number that this history does not hold is bound by all of it: when in doubt, the tightest.
@@ -144,7 +150,20 @@ impl Default for Settings {
     }
 }
 
+/// The shortest pause between two rounds of writing uses.
+const SHORTEST_FLUSH_PERIOD: Duration = Duration::from_millis(500);
+
 impl Settings {
+    /// How often uses are to be written: twice a touch interval, so that the time a write takes does not push
+    /// what a crash may lose beyond the interval. Where others read the store too, also four times in the
+    /// shortest idle timeout, so that they do not take a session for one that is not used.
+    pub(crate) fn flush_period(&self, read_by_others: Option<Duration>) -> Duration {
+        let shortest_idle = read_by_others.unwrap_or(Duration::MAX);
+        (self.touch_interval / 2)
+            .min(shortest_idle / 4)
+            .max(SHORTEST_FLUSH_PERIOD)
+    }
+
     /// Whether a session is still in its owner's list at `now`.
     pub(crate) fn lists(&self, session: &Session, now: Timestamp) -> bool {
         now < session.expires_at.saturating_add(self.keep_expired)

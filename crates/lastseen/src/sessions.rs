@@ -24,18 +24,18 @@ pub use tidy::Tidied;
 pub use validate::{Refusal, Verdict};
 
 use crate::policy::{PolicyHistory, Settings};
-use crate::session::{Session, SessionId};
-use crate::store::{Opened, Record, Store, Unavailable};
+use crate::session::{Session, SessionId, Status};
+use crate::store::{Change, Follower, Opened, Record, Store, Unavailable};
 use crate::time::Timestamp;
-use cache::Cache;
+use cache::{Basis, Cache};
 use devices::Devices;
 use reads::Reads;
 use statistics::Counters;
 
 /// Every session of one store: creates, validates, lists, expires and terminates them.
 ///
-/// A handle, cheap to clone. There is one set of sessions over a store: what it has confirmed it may
-/// answer from memory.
+/// A handle, cheap to clone. A process has one set of sessions over a store: what that has confirmed it
+/// may answer from memory, as far as the store's [`Authority`](crate::Authority) lets it.
 ///
 /// The verbs run on tokio. One that writes runs to its end even where whoever asked stops listening, so
 /// that memory never knows less than the store.
@@ -47,7 +47,6 @@ pub struct Sessions {
 struct Inner {
     store: Arc<dyn Store>,
     settings: Settings,
-    history: PolicyHistory,
     cache: Cache,
     devices: Devices,
     reads: Reads,
@@ -63,6 +62,8 @@ struct Time {
     latest: AtomicI64,
     /// The latest time that the store has recorded.
     recorded: AtomicI64,
+    /// When the last round of writing uses began that wrote them all.
+    flushed: AtomicI64,
 }
 
 impl Sessions {
@@ -108,20 +109,22 @@ impl Sessions {
         let time = Time {
             latest: AtomicI64::new(latest),
             recorded: AtomicI64::new(latest),
+            flushed: AtomicI64::new(latest),
         };
-        Ok(Self {
-            inner: Arc::new(Inner {
-                store,
-                settings,
-                history,
-                cache: Cache::new(settings.cache_memory),
-                devices: Devices::default(),
-                reads: Reads::default(),
-                time,
-                counters: Counters::default(),
-                flushing: tokio::sync::Mutex::default(),
-            }),
-        })
+        let basis = Basis::new(store.authority(), history);
+        let inner = Arc::new(Inner {
+            store,
+            settings,
+            cache: Cache::new(settings.cache_memory, basis),
+            devices: Devices::default(),
+            reads: Reads::default(),
+            time,
+            counters: Counters::default(),
+            flushing: tokio::sync::Mutex::default(),
+        });
+        let follower: Arc<dyn Follower> = Arc::clone(&inner) as Arc<dyn Follower>;
+        inner.store.set_follower(Arc::downgrade(&follower));
+        Ok(Self { inner })
     }
 
     /// What these sessions were opened with.
@@ -166,11 +169,11 @@ impl Inner {
 
     /// Writes uses together with the latest time.
     async fn record_time(&self, uses: Vec<crate::store::Use>) -> Result<(), Unavailable> {
-        let latest = self.time.latest.load(Ordering::Acquire);
-        self.store
-            .touch(uses, Timestamp::from_millisecond(latest))
-            .await?;
-        self.time.recorded.fetch_max(latest, Ordering::AcqRel);
+        let latest = self.latest();
+        self.store.touch(uses, latest).await?;
+        self.time
+            .recorded
+            .fetch_max(latest.as_millisecond(), Ordering::AcqRel);
         Ok(())
     }
 
@@ -184,7 +187,7 @@ impl Inner {
             Some(used) => (used.at, used.origin),
             None => (record.last_used_at, record.last.clone()),
         };
-        let deadlines = self.history.deadlines(
+        let deadlines = self.cache.basis().policies().deadlines(
             record.policy,
             record.remembered,
             record.created_at,
@@ -205,14 +208,62 @@ impl Inner {
     }
 
     /// The session called `id`, unless it has ended or is unknown. No use of it.
+    ///
+    /// Where others write the store too, one of them may know of a later use: so what memory takes for
+    /// expired is read.
     async fn find(&self, id: SessionId) -> Result<Option<Session>, Unavailable> {
-        if let Some(session) = self.cache.peek(id, &self.history) {
+        if let Some(session) = self.cache.peek(id)
+            && (!self.cache.basis().is_leased() || session.status(self.latest()) == Status::Active)
+        {
             return Ok(Some(session));
         }
+        self.learn_policies().await?;
         let record = self.store.find(id).await?;
         Ok(record
             .filter(|record| record.ended.is_none())
             .map(|record| self.session(&record)))
+    }
+
+    fn latest(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.time.latest.load(Ordering::Acquire))
+    }
+
+    /// Sees to it that every policy is known that somebody was told is in force. As long as memory may answer,
+    /// they are; without a lease nobody tells of others, and the store is asked.
+    ///
+    /// Belongs before whatever is judged by what was read.
+    async fn learn_policies(&self) -> Result<(), Unavailable> {
+        if self.cache.basis().answers().is_none() {
+            self.cache
+                .follow(&Change::Policies(self.store.policies().await?));
+        }
+        Ok(())
+    }
+
+    /// Sees to it that these sessions, which are refused because their deadlines have passed, are so on every
+    /// node. Answers those that are: of the others somebody has recorded a later use meanwhile, or an end.
+    async fn expire(
+        self: &Arc<Self>,
+        passed: Vec<(SessionId, Timestamp)>,
+    ) -> Result<Vec<SessionId>, Unavailable> {
+        if passed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let inner = Arc::clone(self);
+        to_the_end(async move {
+            let expired = inner.store.expire(passed, inner.latest()).await?;
+            for &id in &expired {
+                inner.cache.ended(id);
+            }
+            Ok(expired)
+        })
+        .await
+    }
+}
+
+impl Follower for Inner {
+    fn follow(&self, change: &Change) {
+        self.cache.follow(change);
     }
 }
 

@@ -66,8 +66,8 @@ pub struct Record {
     /// Address and device of the last use.
     pub last: Origin,
     /// A verdict has refused it because its deadline had passed, and [`Store::expire`] has said so: it is
-    /// expired on every node, whatever its clock. False in a store that one process alone writes; there the
-    /// latest time that the store was told of does that work.
+    /// expired on every node, whatever its clock. A store that one process alone writes need not keep it; there
+    /// the latest time that the store was told of does that work.
     pub expired: bool,
     /// Its end, where it has left its owner's list.
     pub ended: Option<Ending>,
@@ -214,7 +214,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Answers those for which it holds now, those that were marked before too. One that the store knows a
     /// later use of is left out and stays as it was, as are those that have ended or are unknown: read them
-    /// again. No other method takes the mark away. A store that one process alone writes records the time, and leaves out nothing.
+    /// again. No other method takes the mark away. A store that one process alone writes may do with the time, as
+    /// it is done here.
     async fn expire(
         &self,
         passed: Vec<(SessionId, Timestamp)>,

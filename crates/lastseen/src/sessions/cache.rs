@@ -10,9 +10,19 @@
 //! 3. A use changes a cached session and never brings one back.
 //!
 //! May it answer from memory at this instant? Over a store that this process alone writes the answer is
-//! yes, and [`Cache::answers`] is the one place that gives it; a store with several writers would ask
-//! for a lease there.
+//! yes. Over one that others write too, it is yes as long as a lease runs, and [`Basis::answers`] is the
+//! one place that gives it: at each look-up, after the request was read. Three more rules hold there.
+//!
+//! 4. What others have done arrives through [`Cache::follow`], which moves generations as a write does.
+//!    Before a term begins everything is followed, so that nothing cached outlives a lost lease unseen.
+//! 5. A fill is trusted only where the term from before its read still runs. Otherwise the session is put
+//!    as doubtful: it holds its use until that is written, and is read again before it answers.
+//! 6. A use is written before it is answered where the deadline that the store knows is near
+//!    ([`Haste`]), so that no other process finds a session expired that is used here.
 
+mod basis;
+mod brought;
+mod follow;
 mod partition;
 
 use std::sync::Arc;
@@ -20,11 +30,14 @@ use std::sync::Arc;
 use crate::account::{AccountKey, AccountSource};
 use crate::policy::PolicyHistory;
 use crate::session::{Session, SessionId};
-use crate::store::{Record, Use};
+use crate::store::{Record, Term, Use};
 use crate::time::Timestamp;
 use crate::token::SecretHash;
 
-pub(super) use partition::{Brought, Partition};
+pub(super) use basis::{Basis, Policies};
+pub(super) use brought::{Brought, Haste};
+pub(super) use partition::Partition;
+use partition::{Entry, Place};
 
 /// Bits of a session id that choose its partition: enough locks that two processors hardly meet, few
 /// enough that an empty cache is small.
@@ -59,6 +72,8 @@ pub(super) struct Cache<Guard = parking_lot::Mutex<Partition>> {
     partitions: Box<[Guard]>,
     /// How many sessions a partition may hold.
     limit: usize,
+    /// What answers rest on.
+    basis: Basis,
 }
 
 /// The right to cache what is about to be read, as long as nothing was written since.
@@ -67,12 +82,14 @@ pub(super) struct Cache<Guard = parking_lot::Mutex<Partition>> {
 pub(super) struct Fill {
     partition: u16,
     generation: u64,
+    /// The term that ran before the read, where others write too and a lease was running.
+    term: Option<Term>,
 }
 
 impl Fill {
-    /// The generation of the partition from before the read.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
+    /// What was known before the read: the generation of the partition, and the term.
+    pub(super) fn known_before(&self) -> (u64, Option<Term>) {
+        (self.generation, self.term)
     }
 
     /// A fill from any time, for tests of what goes by it.
@@ -81,8 +98,20 @@ impl Fill {
         Self {
             partition,
             generation,
+            term: None,
         }
     }
+}
+
+/// What comes with a request, and is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown<'a> {
+    /// The session that the token names.
+    pub(super) id: SessionId,
+    /// The hash of its secret.
+    pub(super) hash: &'a SecretHash,
+    /// Where it is given, a session of another source is none.
+    pub(super) source: Option<AccountSource>,
 }
 
 /// What the cache knows of a token.
@@ -90,6 +119,8 @@ impl Fill {
 pub(super) enum Known {
     /// Active, and its use is recorded.
     Active(Session),
+    /// The same, and the use must be written before this is answered: see [`Haste`].
+    ActiveOnceWritten(Session),
     /// Its deadline has passed: it is refused.
     Expired(Session),
     /// The session is there; the secret is not its secret.
@@ -103,8 +134,8 @@ pub(super) enum Known {
 }
 
 impl<Guard: Lock> Cache<Guard> {
-    /// An empty cache of about `memory` bytes.
-    pub(super) fn new(memory: u64) -> Self {
+    /// An empty cache of about `memory` bytes, that answers on this basis.
+    pub(super) fn new(memory: u64, basis: Basis) -> Self {
         let partitions = 1 << PARTITION_BITS;
         let limit = memory / BYTES_PER_SESSION / partitions;
         Self {
@@ -114,67 +145,67 @@ impl<Guard: Lock> Cache<Guard> {
             limit: usize::try_from(limit)
                 .unwrap_or(usize::MAX)
                 .max(SMALLEST_LIMIT),
+            basis,
         }
+    }
+
+    /// What answers rest on.
+    pub(super) fn basis(&self) -> &Basis {
+        &self.basis
     }
 
     fn partition(&self, bits: u16) -> &Guard {
         &self.partitions[(usize::from(bits) * self.partitions.len()) >> u16::BITS]
     }
 
-    /// Whether memory may answer at this instant. See the head of this file.
-    fn answers() -> bool {
-        true
+    /// Judges a token by what is cached and, where it is accepted, records the use.
+    pub(super) fn use_session(&self, shown: Shown<'_>, brought: &Brought) -> Known {
+        let Some(history) = self.basis.answers() else {
+            return Known::Nothing;
+        };
+        self.partition(shown.id.partition()).with(|partition| {
+            match partition
+                .get_with_place(shown.id)
+                .filter(|(entry, _)| !entry.doubtful)
+            {
+                Some((_, place)) => judge(partition, place, shown, brought, &history),
+                None => Known::Nothing,
+            }
+        })
     }
 
-    /// Judges a token by what is cached and, where it is accepted, records the use. Where `source` is given,
-    /// a session of another source is none.
-    pub(super) fn use_session(
+    /// Caches a session that was read, and judges a token by it, in one step: whether or not memory may
+    /// answer the next one, this one is answered by the read.
+    ///
+    /// `None` where the partition was written since the read began, and the read does not count; unless it
+    /// counts `regardless`, as one that began after the request came in: the promise lets it overlap a write.
+    pub(super) fn use_read(
         &self,
-        id: SessionId,
-        hash: &SecretHash,
-        source: Option<AccountSource>,
+        fill: &Fill,
+        record: &Record,
+        shown: Shown<'_>,
         brought: &Brought,
-        history: &PolicyHistory,
-    ) -> Known {
-        self.partition(id.partition()).with(|partition| {
-            let Some((entry, place)) = partition
-                .get_with_place(id)
-                .filter(|(entry, _)| Self::answers() && !entry.doubtful)
-            else {
-                return Known::Nothing;
-            };
-            if !entry.is_authenticated_by(hash) {
-                return Known::WrongSecret;
+        regardless: bool,
+    ) -> Option<Known> {
+        let trusted = self.basis.still_runs(fill.term);
+        let history = self.basis.policies();
+        self.partition(fill.partition).with(|partition| {
+            let current = partition.generation == fill.generation;
+            if !current && !regardless {
+                return None;
             }
-            if source.is_some_and(|source| partition.source_of(entry) != source) {
-                return Known::OtherSource;
-            }
-            let before = history.deadlines(
-                entry.policy,
-                entry.remembered,
-                entry.created_at,
-                entry.last_used_at,
-            );
-            if before.expires_at() <= brought.at {
-                return Known::Expired(partition.session(entry, history));
-            }
-            let same_device = brought.device_fingerprint == 0
-                || brought.device_fingerprint == entry.device_fingerprint;
-            if !same_device && brought.device.is_none() {
-                return Known::DeviceWanted;
-            }
-            partition.record_use(place, brought);
-            Known::Active(partition.session(partition.at(place), history))
+            let place = partition.put(record, !(current && trusted));
+            self.keep_within_limit(partition, Some(record.id));
+            Some(judge(partition, place, shown, brought, &history))
         })
     }
 
     /// The session as it is cached, without a use.
-    pub(super) fn peek(&self, id: SessionId, history: &PolicyHistory) -> Option<Session> {
+    pub(super) fn peek(&self, id: SessionId) -> Option<Session> {
+        let history = self.basis.answers()?;
         self.partition(id.partition()).with(|partition| {
-            let entry = partition
-                .get(id)
-                .filter(|entry| Self::answers() && !entry.doubtful)?;
-            Some(partition.session(entry, history))
+            let entry = partition.get(id).filter(|entry| !entry.doubtful)?;
+            Some(partition.session(entry, &history))
         })
     }
 
@@ -191,14 +222,19 @@ impl<Guard: Lock> Cache<Guard> {
     fn peek_entry<Answer>(
         &self,
         id: SessionId,
-        read: impl FnOnce(&partition::Entry) -> Answer,
+        read: impl FnOnce(&Entry) -> Answer,
     ) -> Option<Answer> {
-        self.partition(id.partition()).with(|partition| {
-            partition
-                .get(id)
-                .filter(|entry| Self::answers() && !entry.doubtful)
-                .map(read)
-        })
+        self.basis.answers()?;
+        self.partition(id.partition())
+            .with(|partition| partition.get(id).filter(|entry| !entry.doubtful).map(read))
+    }
+
+    /// The policies, where memory may say what *all* the sessions of an account are. Over a store that
+    /// others write too it never may: of a session that another process begins nobody is told.
+    fn answers_for_accounts(&self) -> Option<Policies<'_>> {
+        (!self.basis.is_leased())
+            .then(|| self.basis.answers())
+            .flatten()
     }
 
     /// Reads the sessions of an account, newest use first, from those that follow `after` on; `None`
@@ -207,43 +243,45 @@ impl<Guard: Lock> Cache<Guard> {
         &self,
         key: &AccountKey,
         after: Option<(Timestamp, SessionId)>,
-        history: &PolicyHistory,
         read: impl FnOnce(&mut dyn Iterator<Item = Session>) -> Answer,
     ) -> Option<Answer> {
+        let history = self.answers_for_accounts()?;
         self.partition(key.partition()).with(|partition| {
-            let entries = partition.of_account(key).filter(|_| Self::answers())?;
-            let follows = |entry: &&partition::Entry| {
-                after.is_none_or(|after| partition::order(entry) < after)
-            };
+            let entries = partition.of_account(key)?;
+            let follows =
+                |entry: &&Entry| after.is_none_or(|after| partition::order(entry) < after);
             let mut sessions = entries
                 .filter(follows)
-                .map(|entry| partition.session(entry, history));
+                .map(|entry| partition.session(entry, &history));
             Some(read(&mut sessions))
         })
     }
 
     /// What the account is called, where a session of it is cached.
     pub(super) fn name_of(&self, key: &AccountKey) -> Option<Arc<str>> {
+        self.answers_for_accounts()?;
         self.partition(key.partition())
-            .with(|partition| partition.name_of(key).filter(|_| Self::answers()))
+            .with(|partition| partition.name_of(key))
+    }
+
+    /// How many sessions of the account have not ended, where all of them are cached.
+    pub(super) fn count_of_account(&self, key: &AccountKey) -> Option<usize> {
+        self.answers_for_accounts()?;
+        self.partition(key.partition()).with(|partition| {
+            let count = partition.count_of_account(key)?;
+            usize::try_from(count).ok()
+        })
     }
 
     /// Takes the right to cache what is read from the store from now on.
     pub(super) fn begin_fill(&self, partition: u16) -> Fill {
         Fill {
             partition,
+            term: self.basis.term(),
             generation: self
                 .partition(partition)
                 .with(|partition| partition.generation),
         }
-    }
-
-    /// Caches a session that was read; false where it may be out of date, and is not cached.
-    pub(super) fn finish_fill(&self, fill: &Fill, record: &Record) -> bool {
-        self.fill(fill, |partition| {
-            partition.put(record);
-            self.keep_within_limit(partition, Some(record.id));
-        })
     }
 
     /// Caches all the sessions of an account; false where they may be out of date, and are not cached.
@@ -253,13 +291,15 @@ impl<Guard: Lock> Cache<Guard> {
         key: &AccountKey,
         records: &[Record],
     ) -> bool {
-        records.len() <= self.limit
+        // Where others write too, a list is no reason to keep sessions ready that are used elsewhere.
+        !self.basis.is_leased()
+            && records.len() <= self.limit
             && self.fill(fill, |partition| {
                 // From the oldest use on, so that each is linked at the front.
                 let mut newest_last: Vec<&Record> = records.iter().collect();
                 newest_last.sort_unstable_by_key(|record| (record.last_used_at, record.id));
                 for record in newest_last {
-                    partition.put(record);
+                    partition.put(record, false);
                 }
                 partition.complete(key);
                 self.keep_within_limit(partition, None);
@@ -267,8 +307,9 @@ impl<Guard: Lock> Cache<Guard> {
     }
 
     fn fill(&self, fill: &Fill, put: impl FnOnce(&mut Partition)) -> bool {
+        let trusted = self.basis.still_runs(fill.term);
         self.partition(fill.partition).with(|partition| {
-            if partition.generation != fill.generation {
+            if !trusted || partition.generation != fill.generation {
                 return false;
             }
             put(partition);
@@ -284,12 +325,20 @@ impl<Guard: Lock> Cache<Guard> {
         }
     }
 
-    /// The store has confirmed a new session.
-    pub(super) fn created(&self, record: &Record) {
-        self.written(record.id, |partition| {
-            partition.put(record);
+    /// The store has confirmed a new session; `fill` was begun before it was asked.
+    ///
+    /// Where others write too, one of them may have ended it already: then it is like any session that was
+    /// read, and cached only where nothing came in between.
+    pub(super) fn created(&self, fill: &Fill, record: &Record) {
+        let put = |partition: &mut Partition| {
+            partition.put(record, false);
             self.keep_within_limit(partition, Some(record.id));
-        });
+        };
+        if self.basis.is_leased() {
+            self.fill(fill, put);
+        } else {
+            self.written(record.id, put);
+        }
     }
 
     /// The store has confirmed that a session has ended.
@@ -366,16 +415,6 @@ impl<Guard: Lock> Cache<Guard> {
             .with(|partition| partition.settle(used.id, stays_unwritten));
     }
 
-    /// How many sessions of the account have not ended, where all of them are cached.
-    pub(super) fn count_of_account(&self, key: &AccountKey) -> Option<usize> {
-        self.partition(key.partition()).with(|partition| {
-            let count = partition
-                .count_of_account(key)
-                .filter(|_| Self::answers())?;
-            usize::try_from(count).ok()
-        })
-    }
-
     /// Drops what is too much, now that more of it may be dropped: what was used is written.
     pub(super) fn shrink(&self) {
         for partition in &self.partitions {
@@ -389,6 +428,46 @@ impl<Guard: Lock> Cache<Guard> {
             .iter()
             .map(|partition| partition.with(|partition| partition.len()))
             .sum()
+    }
+}
+
+/// Judges a token by the entry at `place` and, where it is accepted, records the use.
+#[inline]
+fn judge(
+    partition: &mut Partition,
+    place: Place,
+    shown: Shown<'_>,
+    brought: &Brought,
+    history: &PolicyHistory,
+) -> Known {
+    let entry = partition.at(place);
+    if !entry.is_authenticated_by(shown.hash) {
+        return Known::WrongSecret;
+    }
+    if (shown.source).is_some_and(|source| partition.source_of(entry) != source) {
+        return Known::OtherSource;
+    }
+    let before = history.deadlines(
+        entry.policy,
+        entry.remembered,
+        entry.created_at,
+        entry.last_used_at,
+    );
+    if before.expires_at() <= brought.at {
+        return Known::Expired(partition.session(entry, history));
+    }
+    let same_device =
+        brought.device_fingerprint == 0 || brought.device_fingerprint == entry.device_fingerprint;
+    if !same_device && brought.device.is_none() {
+        return Known::DeviceWanted;
+    }
+    let hurry = before.idle < brought.haste.near || (brought.haste.overdue && entry.unwritten);
+    partition.record_use(place, brought);
+    let session = partition.session(partition.at(place), history);
+    if hurry {
+        Known::ActiveOnceWritten(session)
+    } else {
+        Known::Active(session)
     }
 }
 

@@ -60,6 +60,7 @@ impl Sessions {
                 .devices
                 .resolve(&new.visit.client, fingerprint_of(&new.visit.client)),
         };
+        self.inner.learn_policies().await?;
         for _ in 0..ID_TRIES {
             let id = SessionId::generate(&new.account.key, now, entropy);
             let token = SessionToken::generate(*id.as_bytes(), entropy);
@@ -69,7 +70,7 @@ impl Sessions {
                 token_hash: token.hash(),
                 token_generation: 0,
                 page_token_hash: None,
-                policy: self.inner.history.current(),
+                policy: self.inner.cache.basis().policies().current(),
                 remembered: new.remembered,
                 created_at: now,
                 first: origin.clone(),
@@ -130,10 +131,11 @@ impl Sessions {
 impl Inner {
     async fn insert(&self, record: Record, replaces: Option<End>) -> Result<Inserted, Unavailable> {
         let replaced = replaces.as_ref().map(|end| end.id);
+        let fill = self.cache.begin_fill(record.id.partition());
         let inserted = self.store.insert(record.clone(), replaces).await;
         match (&inserted, replaced) {
             (Ok(Inserted::Done), replaced) => {
-                self.cache.created(&record);
+                self.cache.created(&fill, &record);
                 if let Some(replaced) = replaced {
                     self.cache.ended(replaced);
                     self.counters.count_ended("session", 1);

@@ -196,6 +196,7 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<Scan, Unavailable> {
         let now = self.observe(now);
+        self.inner.learn_policies().await?;
         let records = self.inner.store.walk(after, limit).await?;
         let next = if records.len() < limit {
             None
@@ -258,12 +259,10 @@ impl Inner {
         // `read` is called once: in memory, or on what the store says.
         let mut take =
             |sessions: &mut dyn Iterator<Item = Session>| read.take().map(|read| read(sessions));
-        if let Some(Some(answer)) =
-            self.cache
-                .read_account(account, after, &self.history, &mut take)
-        {
+        if let Some(Some(answer)) = self.cache.read_account(account, after, &mut take) {
             return Ok(answer);
         }
+        self.learn_policies().await?;
         let fill = self.cache.begin_fill(account.partition());
         let records = self.store.list(account).await?;
         self.cache.finish_account_fill(&fill, account, &records);
@@ -303,8 +302,12 @@ impl Inner {
         most: usize,
         now: Timestamp,
     ) -> Result<usize, Unavailable> {
+        let count = match self.cache.count_of_account(account) {
+            None if self.cache.basis().is_leased() => Some(self.store.count(account).await?),
+            count => count,
+        };
         // Those that have left the list by their age are counted here too: fewer than `most` is certain.
-        if let Some(count) = self.cache.count_of_account(account)
+        if let Some(count) = count
             && count <= most
         {
             return Ok(count);

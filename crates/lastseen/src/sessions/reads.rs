@@ -4,7 +4,8 @@
 //! times over. Whoever joins a read gets what it saw; so only those may join who could have begun it:
 //! the read goes by the session *and* its partition's generation. Where a write was applied since the
 //! read began, the generation has moved, and a new read begins. What was terminated is thus never
-//! accepted by way of an older read.
+//! accepted by way of an older read. Where others write the store too, the read also goes by the term that
+//! ran before it; without a lease nobody would move the generation, and nobody may join.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use tokio::sync::OnceCell;
 
 use super::cache::Fill;
 use crate::session::SessionId;
-use crate::store::{Record, Unavailable};
+use crate::store::{Record, Term, Unavailable};
 
 /// What a read has found, shared by all who wait for it.
 type Found = Option<Arc<Record>>;
 
-/// What reads go by: the session, and the generation of its partition.
-type Key = (SessionId, u64);
+/// What reads go by: the session, the generation of its partition, and the term.
+type Key = (SessionId, (u64, Option<Term>));
 
 #[derive(Default)]
 pub(super) struct Reads {
@@ -39,7 +40,7 @@ impl Reads {
     where
         Read: Future<Output = Result<Option<Record>, Unavailable>>,
     {
-        let key = (id, fill.generation());
+        let key = (id, fill.known_before());
         let cell = Arc::clone(self.under_way.lock().entry(key).or_default());
         let leaving = Leaving { reads: self, key };
         let found = cell

@@ -1,17 +1,24 @@
 //! Is this token accepted?
 
-use super::Sessions;
-use super::cache::{Brought, Known};
+use std::sync::Arc;
+
+use super::cache::{Brought, Fill, Known, Shown};
 use super::devices::fingerprint_of;
+use super::{Inner, Sessions};
 use crate::account::AccountSource;
-use crate::session::{Session, Status, Visit};
-use crate::store::Unavailable;
+use crate::session::{Session, SessionId, Status, Visit};
+use crate::store::{Record, Unavailable};
 use crate::time::Timestamp;
 use crate::token::SessionToken;
 
 /// How often a session is read again because its partition was written meanwhile. A read takes
 /// microseconds; so many writes in a row, each in the same thousandth of the ids, are a fault.
 const FILL_TRIES: usize = 64;
+
+/// How many of them may be shared with others where others write the store too, and must not have been
+/// overtaken. Reads over a network are slower, and one partition may be written all the time; the reads after
+/// these began for this request alone, and count whatever was written meanwhile.
+const SHARED_READS: usize = 4;
 
 /// What became of a token.
 #[derive(Clone, Debug)]
@@ -91,56 +98,101 @@ impl Sessions {
         visit: &Visit<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
-        let inner = &*self.inner;
+        let inner = &self.inner;
         let now = self.observe(now);
         let Some(token) = SessionToken::parse(token) else {
             return Ok(Verdict::Refused(Refusal::Malformed));
         };
         let (id, hash) = (token.session_id(), token.hash());
+        let shown = Shown {
+            id,
+            hash: &hash,
+            source,
+        };
         let mut brought = Brought {
             at: now,
             ip_address: visit.ip_address,
             device_fingerprint: fingerprint_of(&visit.client),
             device: None,
+            haste: inner.haste(now),
         };
-        let mut read = false;
-        for _ in 0..FILL_TRIES {
-            let known = inner
-                .cache
-                .use_session(id, &hash, source, &brought, &inner.history);
+        let device = || (inner.devices).resolve(&visit.client, fingerprint_of(&visit.client));
+        let mut known = inner.cache.use_session(shown, &brought);
+        if matches!(known, Known::DeviceWanted) {
+            brought.device = Some(device());
+            known = inner.cache.use_session(shown, &brought);
+        }
+        // Whether others write too, and whether a read that began for somebody else is out of the question.
+        let leased = inner.cache.basis().is_leased();
+        let mut alone = false;
+        for reads in 0..=FILL_TRIES {
             match known {
                 Known::Active(session) => {
-                    inner.counters.count_hit(!read);
+                    inner.counters.count_hit(reads == 0);
                     return Ok(Verdict::Active(session));
                 }
-                Known::Expired(session) => {
+                Known::ActiveOnceWritten(session) => {
+                    inner.write_use(id).await?;
+                    inner.counters.count_hit(reads == 0);
+                    return Ok(Verdict::Active(session));
+                }
+                Known::Expired(session) if !leased => {
                     inner.record_passed(session.expires_at).await?;
                     return Ok(Verdict::Refused(Refusal::Expired));
                 }
+                Known::Expired(session) if reads > 0 => {
+                    let passed = vec![(id, session.last_used_at)];
+                    if inner.expire(passed).await?.contains(&id) {
+                        return Ok(Verdict::Refused(Refusal::Expired));
+                    }
+                    alone = true;
+                }
                 Known::OtherSource => return Ok(Verdict::Refused(Refusal::Unknown)),
                 Known::WrongSecret => return Ok(Verdict::Refused(Refusal::WrongSecret)),
-                Known::DeviceWanted => {
-                    brought.device = Some(
-                        inner
-                            .devices
-                            .resolve(&visit.client, brought.device_fingerprint),
-                    );
-                    continue;
-                }
-                Known::Nothing => read = true,
+                // Of a session that memory takes for expired others may know a later use.
+                Known::Expired(_) | Known::DeviceWanted | Known::Nothing => {}
             }
+            alone |= leased && reads >= SHARED_READS;
             let fill = inner.cache.begin_fill(id.partition());
-            let read = || inner.store.find(id);
-            match inner.reads.join(id, &fill, read).await? {
+            let record = match inner.read(id, &fill, alone).await? {
                 None => return Ok(Verdict::Refused(Refusal::Unknown)),
                 Some(record) if record.ended.is_some() => {
                     return Ok(Verdict::Refused(Refusal::Ended));
                 }
-                Some(record) => inner.cache.finish_fill(&fill, &record),
+                Some(record) if record.expired => {
+                    return Ok(Verdict::Refused(Refusal::Expired));
+                }
+                Some(record) => record,
             };
+            let judge = |brought: &Brought| {
+                let judged = inner.cache.use_read(&fill, &record, shown, brought, alone);
+                judged.unwrap_or(Known::Nothing)
+            };
+            known = judge(&brought);
+            if matches!(known, Known::DeviceWanted) {
+                brought.device = Some(device());
+                known = judge(&brought);
+            }
         }
         Err(Unavailable::because(
             "the partition was written too often to be read",
         ))
+    }
+}
+
+impl Inner {
+    /// What the store says of a session at this moment. Where others write too and nobody tells of it, or
+    /// where it is to be read `alone`, no read counts that began for somebody else.
+    async fn read(
+        &self,
+        id: SessionId,
+        fill: &Fill,
+        alone: bool,
+    ) -> Result<Option<Arc<Record>>, Unavailable> {
+        if alone || (self.cache.basis().is_leased() && fill.known_before().1.is_none()) {
+            let (record, ()) = tokio::try_join!(self.store.find(id), self.learn_policies())?;
+            return Ok(record.map(Arc::new));
+        }
+        self.reads.join(id, fill, || self.store.find(id)).await
     }
 }

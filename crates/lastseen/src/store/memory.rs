@@ -56,6 +56,7 @@ impl Contents {
     fn touch(&mut self, used: Use) {
         if let Some(record) = self.get_mut(used.id)
             && record.ended.is_none()
+            && !record.expired
             && record.last_used_at <= used.at
         {
             record.last_used_at = used.at;
@@ -157,6 +158,17 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn count(&self, account: &AccountKey) -> Result<usize, Unavailable> {
+        self.with(|contents| {
+            let own = |record: &&Record| record.account.key == *account && record.ended.is_none();
+            contents.records.values().filter(own).count()
+        })
+    }
+
+    async fn policies(&self) -> Result<Vec<Policy>, Unavailable> {
+        self.with(|contents| contents.policies.clone())
+    }
+
     async fn name_of(&self, account: &AccountKey) -> Result<Option<Arc<str>>, Unavailable> {
         self.with(|contents| {
             contents
@@ -190,6 +202,27 @@ impl Store for MemoryStore {
             for used in uses {
                 contents.touch(used);
             }
+        })
+    }
+
+    async fn expire(
+        &self,
+        passed: Vec<(SessionId, Timestamp)>,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, Unavailable> {
+        self.with(|contents| {
+            contents.latest = contents.latest.max(now);
+            let mut expired = Vec::with_capacity(passed.len());
+            for (id, last_used_at) in passed {
+                if let Some(record) = contents.get_mut(id)
+                    && record.ended.is_none()
+                    && (record.expired || record.last_used_at <= last_used_at)
+                {
+                    record.expired = true;
+                    expired.push(id);
+                }
+            }
+            expired
         })
     }
 

@@ -10,11 +10,11 @@ use std::time::Duration;
 use shuttle::sync::Mutex;
 use shuttle::thread;
 
-use super::{Brought, Cache, Known, Lock, Partition, unknown_device};
+use super::{Basis, Brought, Cache, Haste, Known, Lock, Partition, Shown, unknown_device};
 use crate::account::{Account, AccountId, AccountSource};
 use crate::policy::{Policy, PolicyHistory, PolicyNumber};
 use crate::session::SessionId;
-use crate::store::{Origin, Record, Use};
+use crate::store::{Authority, Origin, Record, Use};
 use crate::time::{Entropy, Timestamp};
 use crate::token::{SecretHash, SessionToken};
 
@@ -49,12 +49,15 @@ fn at(millisecond: u64) -> Timestamp {
 struct Room {
     cache: Cache<Mutex<Partition>>,
     stored: Mutex<Option<Record>>,
-    history: PolicyHistory,
     id: SessionId,
 }
 
 impl Room {
     fn new() -> Arc<Self> {
+        Self::over(Authority::Sole)
+    }
+
+    fn over(authority: Authority) -> Arc<Self> {
         let account = Arc::new(Account::new(
             AccountSource::BuiltIn,
             AccountId::new("ada").unwrap(),
@@ -90,9 +93,9 @@ impl Room {
             cache: Cache {
                 partitions: [Mutex::new(Partition::default())].into(),
                 limit: 16,
+                basis: Basis::new(authority, PolicyHistory::new(&[policy]).unwrap()),
             },
             stored: Mutex::new(Some(record)),
-            history: PolicyHistory::new(&[policy]).unwrap(),
             id,
         })
     }
@@ -112,23 +115,29 @@ impl Room {
             ip_address: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, last))),
             device_fingerprint: 0,
             device: None,
+            haste: Haste::NONE,
         };
+        let shown = Shown {
+            id: self.id,
+            hash,
+            source: None,
+        };
+        let mut known = self.cache.use_session(shown, &brought);
         for _ in 0..10 {
-            match self
-                .cache
-                .use_session(self.id, hash, None, &brought, &self.history)
-            {
+            match known {
                 Known::Active(_) => return true,
                 Known::Expired(_) | Known::WrongSecret => return false,
                 Known::DeviceWanted => unreachable!("the client says nothing of itself"),
                 Known::OtherSource => unreachable!("nobody asks for one source"),
+                Known::ActiveOnceWritten(_) => unreachable!("nobody is in haste"),
                 Known::Nothing => {}
             }
             let fill = self.cache.begin_fill(self.id.partition());
-            match self.find() {
-                None => return false,
-                Some(record) => self.cache.finish_fill(&fill, &record),
+            let Some(record) = self.find() else {
+                return false;
             };
+            let judged = self.cache.use_read(&fill, &record, shown, &brought, false);
+            known = judged.unwrap_or(Known::Nothing);
         }
         false
     }
@@ -140,7 +149,7 @@ impl Room {
             id: AccountId::new("ada").unwrap(),
         };
         let count = |sessions: &mut dyn Iterator<Item = crate::Session>| sessions.count();
-        if let Some(count) = self.cache.read_account(&key, None, &self.history, count) {
+        if let Some(count) = self.cache.read_account(&key, None, count) {
             return count;
         }
         let fill = self.cache.begin_fill(self.id.partition());

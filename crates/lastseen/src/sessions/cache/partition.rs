@@ -14,6 +14,8 @@ use crate::store::{Origin, Record, Use};
 use crate::time::Timestamp;
 use crate::token::SecretHash;
 
+use super::brought::Brought;
+
 /// No place: the end of a chain.
 const NOWHERE: u32 = u32::MAX;
 
@@ -82,17 +84,6 @@ struct AccountEntry {
     sessions: u32,
     /// Every session of the account that has not ended is cached.
     complete: bool,
-}
-
-/// What a use brings, worked out before a partition is locked.
-#[derive(Debug)]
-pub(in crate::sessions) struct Brought {
-    pub(in crate::sessions) at: Timestamp,
-    pub(in crate::sessions) ip_address: Option<IpAddr>,
-    /// 0 where the client said nothing of itself.
-    pub(in crate::sessions) device_fingerprint: u64,
-    /// The device, as soon as somebody had to know it.
-    pub(in crate::sessions) device: Option<Arc<Device>>,
 }
 
 /// The cached sessions whose ids begin with the same bits; behind one lock.
@@ -200,17 +191,11 @@ impl Partition {
     }
 
     /// Caches what the store has said of a session that has not ended; a later use that only the cache
-    /// knows stays.
-    pub(super) fn put(&mut self, record: &Record) {
+    /// knows stays. Where that is `doubtful`, it is kept for the sake of its use, and answers nothing.
+    pub(super) fn put(&mut self, record: &Record, doubtful: bool) -> Place {
         if let Some(at) = self.find(record.id) {
-            let entry = &mut self.entries[at as usize];
-            if entry.token_generation <= record.token_generation {
-                entry.token_hash = record.token_hash;
-                entry.token_generation = record.token_generation;
-            }
-            entry.page_token_hash = record.page_token_hash.map(Box::new);
-            entry.doubtful = false;
-            return;
+            self.put_again(at, record, doubtful);
+            return Place(at);
         }
         let account = self.account_of(&record.account);
         if self.entries.len() == self.entries.capacity() {
@@ -234,7 +219,7 @@ impl Partition {
             older: NOWHERE,
             remembered: record.remembered,
             unwritten: false,
-            doubtful: false,
+            doubtful,
         }));
         let entries = &self.entries;
         self.by_id.insert_unique(hash_of(record.id), at, |&other| {
@@ -242,6 +227,29 @@ impl Partition {
         });
         self.accounts[account as usize].sessions += 1;
         self.link(at);
+        Place(at)
+    }
+
+    /// What the store says now of a session that is cached already.
+    fn put_again(&mut self, at: u32, record: &Record, doubtful: bool) {
+        self.account_of(&record.account);
+        let entry = &mut self.entries[at as usize];
+        if entry.token_generation <= record.token_generation {
+            entry.token_hash = record.token_hash;
+            entry.token_generation = record.token_generation;
+        }
+        entry.page_token_hash = record.page_token_hash.map(Box::new);
+        entry.doubtful = doubtful;
+        if entry.last_used_at < record.last_used_at {
+            // Another process has recorded a later use. An earlier one of our own is of no use any more.
+            entry.last_used_at = record.last_used_at;
+            entry.ip_address = record.last.ip_address;
+            entry.device = Arc::clone(&record.last.device);
+            entry.device_fingerprint = 0;
+            entry.unwritten = false;
+            self.unlink(at);
+            self.link(at);
+        }
     }
 
     /// The place of the account, under the name it was last given.
@@ -305,6 +313,34 @@ impl Partition {
     /// Forgets a session that has ended.
     pub(super) fn remove(&mut self, id: SessionId) {
         if let Some(at) = self.find(id) {
+            self.remove_at(at);
+        }
+    }
+
+    /// Forgets a session, but for a use that the store has not recorded: with that it stays, doubtful.
+    pub(super) fn forget(&mut self, id: SessionId) {
+        if let Some(at) = self.find(id) {
+            self.forget_at(at);
+        }
+    }
+
+    /// The same for every session that is `gone`.
+    pub(super) fn forget_where(&mut self, gone: impl Fn(SessionId) -> bool) {
+        let places: Vec<u32> = (self.entries.iter())
+            .filter(|(_, entry)| gone(entry.id))
+            .map(|(at, _)| place(at))
+            .collect();
+        for at in places {
+            self.forget_at(at);
+        }
+    }
+
+    fn forget_at(&mut self, at: u32) {
+        let entry = &mut self.entries[at as usize];
+        entry.doubtful = true;
+        if !entry.unwritten {
+            let account = entry.account as usize;
+            self.accounts[account].complete = false;
             self.remove_at(at);
         }
     }

@@ -1,0 +1,43 @@
+//! What a use brings, and how soon it has to be written.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::device::Device;
+use crate::time::Timestamp;
+
+/// What a use brings, worked out before a partition is locked.
+#[derive(Debug)]
+pub(in crate::sessions) struct Brought {
+    pub(in crate::sessions) at: Timestamp,
+    pub(in crate::sessions) ip_address: Option<IpAddr>,
+    /// 0 where the client said nothing of itself.
+    pub(in crate::sessions) device_fingerprint: u64,
+    /// The device, as soon as somebody had to know it.
+    pub(in crate::sessions) device: Option<Arc<Device>>,
+    /// How soon it has to be written.
+    pub(in crate::sessions) haste: Haste,
+}
+
+/// When a use has to be written before it is answered, so that no other process finds the session expired
+/// that is being used in this one.
+///
+/// What decides is the deadline that the *store* knows, by the last use that it has recorded. Of a session
+/// without an unwritten use memory knows that as well. Of one with unwritten uses it is not kept: it was
+/// further away than `near` when the first of them came, and every round of writing since then has written
+/// what there was. So it is far enough away as long as rounds succeed in time, and unknown when they do not.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sessions) struct Haste {
+    /// A deadline before it is near.
+    pub(in crate::sessions) near: Timestamp,
+    /// Uses were not written when they should have been.
+    pub(in crate::sessions) overdue: bool,
+}
+
+impl Haste {
+    /// Nobody else can find a session expired.
+    pub(in crate::sessions) const NONE: Self = Self {
+        near: Timestamp::from_millisecond(i64::MIN),
+        overdue: false,
+    };
+}
