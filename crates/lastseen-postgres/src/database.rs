@@ -183,22 +183,29 @@ impl Database {
     /// follow, answers only when none of them can act on the state before.
     ///
     /// Where another transaction was in its way, `work` runs once more, from the start. One that fails for
-    /// another reason leaves nothing behind.
+    /// another reason leaves nothing behind. It lets go of the transaction before it answers.
     ///
     /// # Errors
     /// What `work` returned, or what kept its changes from being committed or from reaching the nodes.
-    pub async fn change<Answer>(
+    pub async fn change<Answer, Doing>(
         &self,
-        work: impl AsyncFn(&Transaction) -> Result<Answer, Error>,
-    ) -> Result<Answer, Error> {
+        // A shared transaction and not a borrowed one: of a future that borrows its argument the compiler cannot
+        // tell today that it may go from thread to thread.
+        work: impl Fn(Arc<Transaction>) -> Doing,
+    ) -> Result<Answer, Error>
+    where
+        Doing: Future<Output = Result<Answer, Error>>,
+    {
         let mut notify = true;
         let mut tries = 1;
         loop {
             let confirm = self.confirm();
-            let transaction = self
-                .begin_as(Durability::Durable, confirm.origin(), notify)
-                .await?;
-            let done = match work(&transaction).await {
+            let transaction = self.begin_as(Durability::Durable, confirm.origin(), notify);
+            let transaction = Arc::new(transaction.await?);
+            let done = work(Arc::clone(&transaction)).await;
+            // The work has let go of it; where it has not, nothing is committed.
+            let transaction = Arc::into_inner(transaction).ok_or(Error::Closed)?;
+            let done = match done {
                 Ok(answer) => transaction.commit_noted().await.map(|xid| (answer, xid)),
                 Err(error) => {
                     transaction.roll_back().await;
