@@ -60,7 +60,7 @@ impl Warm {
 const SIZES: [u64; 2] = [10_000, 1_000_000];
 
 /// The yardstick: what no check of a hashed token can do without.
-#[divan::bench(args = SIZES, sample_size = 2_000)]
+#[divan::bench(args = SIZES, sample_count = 4_000, sample_size = 100)]
 fn one_hash_and_one_look_up(bencher: Bencher<'_, '_>, count: u64) {
     struct Yardstick {
         hashes: HashMap<[u8; 16], [u8; 32]>,
@@ -97,7 +97,7 @@ fn one_hash_and_one_look_up(bencher: Bencher<'_, '_>, count: u64) {
 
 /// A token that is accepted, as a request brings it: parse, hash, look up, compare, judge, record the use, hand out the
 /// session.
-#[divan::bench(args = SIZES, sample_size = 2_000)]
+#[divan::bench(args = SIZES, sample_count = 4_000, sample_size = 100)]
 fn validate_hit(bencher: Bencher<'_, '_>, count: u64) {
     let warm = Warm::of(count);
     bencher.bench(|| validate(&warm.sessions, black_box(warm.token())));
@@ -134,7 +134,7 @@ fn validate_malformed(bencher: Bencher<'_, '_>) {
 }
 
 /// The first use since the last flush, for each of many sessions: what recording a use adds to a hit.
-#[divan::bench(sample_size = 2_000)]
+#[divan::bench(sample_count = 4_000, sample_size = 100)]
 fn touch(bencher: Bencher<'_, '_>) {
     let warm = Warm::of(10_000);
     let mut now = NOW.as_millisecond();
