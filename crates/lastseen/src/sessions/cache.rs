@@ -22,8 +22,10 @@
 
 mod basis;
 mod brought;
+mod entry;
 mod follow;
 mod partition;
+mod places;
 
 use std::sync::Arc;
 
@@ -36,8 +38,9 @@ use crate::token::SecretHash;
 
 pub(super) use basis::{Basis, Policies};
 pub(super) use brought::{Brought, Haste};
+use entry::{DeviceMark, Entry};
 pub(super) use partition::Partition;
-use partition::{Entry, Place};
+use partition::Place;
 
 /// Bits of a session id that choose its partition: enough locks that two processors hardly meet, few
 /// enough that an empty cache is small.
@@ -45,7 +48,7 @@ const PARTITION_BITS: u32 = 10;
 
 /// What a cached session takes at most, in bytes, its share of tables and of its account included.
 /// Measured by `bench/`; turns `cache_memory` into a number of sessions.
-const BYTES_PER_SESSION: u64 = 224;
+const BYTES_PER_SESSION: u64 = 200;
 
 /// Sessions a partition may hold at least, so that a fill is never pushed out by its own shrinking.
 const SMALLEST_LIMIT: usize = 16;
@@ -205,28 +208,34 @@ impl<Guard: Lock> Cache<Guard> {
         let history = self.basis.answers()?;
         self.partition(id.partition()).with(|partition| {
             let entry = partition.get(id).filter(|entry| !entry.doubtful)?;
-            Some(partition.session(entry, &history))
+            Some(entry.session(&history))
         })
     }
 
     /// Whether a secret with this hash authenticates the session, as far as that is cached.
     pub(super) fn is_authenticated_by(&self, id: SessionId, hash: &SecretHash) -> Option<bool> {
-        self.peek_entry(id, |entry| entry.is_authenticated_by(hash))
+        self.peek_entry(id, |partition, place| {
+            partition.is_authenticated_by(place, hash)
+        })
     }
 
     /// How often the session's token was renewed, as far as that is cached.
     pub(super) fn token_generation(&self, id: SessionId) -> Option<u32> {
-        self.peek_entry(id, |entry| entry.token_generation)
+        self.peek_entry(id, |partition, place| partition.at(place).token_generation)
     }
 
     fn peek_entry<Answer>(
         &self,
         id: SessionId,
-        read: impl FnOnce(&Entry) -> Answer,
+        read: impl FnOnce(&Partition, Place) -> Answer,
     ) -> Option<Answer> {
         self.basis.answers()?;
-        self.partition(id.partition())
-            .with(|partition| partition.get(id).filter(|entry| !entry.doubtful).map(read))
+        self.partition(id.partition()).with(|partition| {
+            let (_, place) = partition
+                .get_with_place(id)
+                .filter(|(entry, _)| !entry.doubtful)?;
+            Some(read(partition, place))
+        })
     }
 
     /// The policies, where memory may say what *all* the sessions of an account are. Over a store that
@@ -248,11 +257,8 @@ impl<Guard: Lock> Cache<Guard> {
         let history = self.answers_for_accounts()?;
         self.partition(key.partition()).with(|partition| {
             let entries = partition.of_account(key)?;
-            let follows =
-                |entry: &&Entry| after.is_none_or(|after| partition::order(entry) < after);
-            let mut sessions = entries
-                .filter(follows)
-                .map(|entry| partition.session(entry, &history));
+            let follows = |entry: &&Entry| after.is_none_or(|after| entry.order() < after);
+            let mut sessions = entries.filter(follows).map(|entry| entry.session(&history));
             Some(read(&mut sessions))
         })
     }
@@ -441,10 +447,10 @@ fn judge(
     history: &PolicyHistory,
 ) -> Known {
     let entry = partition.at(place);
-    if !entry.is_authenticated_by(shown.hash) {
+    if !partition.is_authenticated_by(place, shown.hash) {
         return Known::WrongSecret;
     }
-    if (shown.source).is_some_and(|source| partition.source_of(entry) != source) {
+    if (shown.source).is_some_and(|source| entry.account.key.source != source) {
         return Known::OtherSource;
     }
     let before = history.deadlines(
@@ -454,16 +460,16 @@ fn judge(
         entry.last_used_at,
     );
     if before.expires_at() <= brought.at {
-        return Known::Expired(partition.session(entry, history));
+        return Known::Expired(entry.session(history));
     }
-    let same_device =
-        brought.device_fingerprint == 0 || brought.device_fingerprint == entry.device_fingerprint;
+    let same_device = brought.device_fingerprint == 0
+        || DeviceMark::of(brought.device_fingerprint) == entry.device_mark;
     if !same_device && brought.device.is_none() {
         return Known::DeviceWanted;
     }
     let hurry = before.idle < brought.haste.near || (brought.haste.overdue && entry.unwritten);
     partition.record_use(place, brought);
-    let session = partition.session(partition.at(place), history);
+    let session = partition.at(place).session(history);
     if hurry {
         Known::ActiveOnceWritten(session)
     } else {

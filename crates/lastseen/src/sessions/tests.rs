@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use crate::account::AccountSource;
 use crate::conformance::life::{Step, live};
-use crate::conformance::people::{DAY, HOUR, House, LAPTOP, MORNING, after, person, visit};
+use crate::conformance::people::{
+    DAY, HOUR, House, LAPTOP, MORNING, account, after, person, visit,
+};
 use crate::session::EndedBy;
 use crate::sessions::{TerminateError, Verdict};
 use crate::store::memory::MemoryStore;
@@ -34,6 +37,26 @@ async fn a_session_that_only_the_store_knows_is_unavailable_while_it_is_lost() {
     assert!(verdict.is_err());
     store.set_unavailable(false);
     assert!(house.accepts(&laptop.token, after(1)).await);
+}
+
+#[tokio::test]
+async fn every_session_says_what_its_account_was_last_called() {
+    let house = House::open(Arc::new(MemoryStore::new())).await;
+    let called = |name| account(AccountSource::BuiltIn, "ada", name);
+    let laptop = house.sign_in(&called("Ada"), MORNING).await;
+    let phone = house.sign_in(&called("Ada"), after(1)).await;
+    house.sign_in(&called("Ada L."), after(2)).await;
+    for device in [laptop, phone] {
+        let token = device.token.reveal();
+        let verdict = house
+            .sessions
+            .validate(token.as_bytes(), &visit(7, LAPTOP), after(3))
+            .await;
+        let Ok(Verdict::Active(session)) = verdict else {
+            panic!("it is active");
+        };
+        assert_eq!(&*session.account.name, "Ada L.");
+    }
 }
 
 #[tokio::test]

@@ -1,80 +1,21 @@
 //! The sessions of one partition, kept ready, and the order in which each account used them.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-use slab::Slab;
-
-use crate::account::{Account, AccountKey, AccountSource};
-use crate::device::Device;
-use crate::policy::{PolicyHistory, PolicyNumber};
-use crate::session::{Session, SessionId};
-use crate::store::{Origin, Record, Use};
-use crate::time::Timestamp;
-use crate::token::SecretHash;
+use hashbrown::{HashMap, HashTable};
 
 use super::brought::Brought;
-
-/// No place: the end of a chain.
-const NOWHERE: u32 = u32::MAX;
-
-/// Entries that a partition grows by at least.
-const SMALLEST_GROWTH: usize = 8;
-
-/// A session kept ready. What it takes in memory is what every cached session takes: keep it small.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) id: SessionId,
-    pub(super) token_hash: SecretHash,
-    pub(super) device: Arc<Device>,
-    pub(super) created_at: Timestamp,
-    pub(super) last_used_at: Timestamp,
-    /// What the device was worked out from; 0 where that is not known.
-    pub(super) device_fingerprint: u64,
-    /// Boxed: few sessions have one.
-    page_token_hash: Option<Box<SecretHash>>,
-    pub(super) ip_address: Option<IpAddr>,
-    pub(super) policy: PolicyNumber,
-    pub(super) token_generation: u32,
-    /// The place of its account.
-    account: u32,
-    /// Its neighbours in the account's chain, newest use first.
-    newer: u32,
-    older: u32,
-    pub(super) remembered: bool,
-    /// It has a use that the store has not recorded: it must not be dropped.
-    pub(super) unwritten: bool,
-    /// The store may know better: it must be read again before it answers.
-    pub(super) doubtful: bool,
-}
+use super::entry::{DeviceMark, Entry};
+use super::places::{NOWHERE, Places};
+use crate::account::{Account, AccountKey};
+use crate::session::SessionId;
+use crate::store::{Record, Use};
+use crate::time::Timestamp;
+use crate::token::SecretHash;
 
 /// Where a session is, while its partition is locked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place(u32);
-
-impl Entry {
-    fn unwritten_use(&self) -> Option<Use> {
-        let origin = || Origin {
-            ip_address: self.ip_address,
-            device: Arc::clone(&self.device),
-        };
-        self.unwritten.then(|| Use {
-            id: self.id,
-            at: self.last_used_at,
-            origin: origin(),
-        })
-    }
-
-    /// Whether a secret with this hash authenticates the session: its own, or that of the pages.
-    pub(super) fn is_authenticated_by(&self, hash: &SecretHash) -> bool {
-        self.token_hash == *hash
-            || self
-                .page_token_hash
-                .as_ref()
-                .is_some_and(|pages| **pages == *hash)
-    }
-}
 
 /// An account that has cached sessions.
 #[derive(Debug)]
@@ -89,10 +30,12 @@ struct AccountEntry {
 /// The cached sessions whose ids begin with the same bits; behind one lock.
 #[derive(Debug, Default)]
 pub(in crate::sessions) struct Partition {
-    entries: Slab<Entry>,
+    entries: Places<Entry>,
     by_id: HashTable<u32>,
-    accounts: Slab<AccountEntry>,
+    accounts: Places<AccountEntry>,
     by_account: HashTable<u32>,
+    /// By the places of the few sessions that have a token for the pages.
+    page_token_hashes: HashMap<u32, SecretHash>,
     /// Moves whenever the store was written: what was read before is not cached any more.
     pub(super) generation: u64,
     /// Where sessions with a use that the store has not recorded were, when they were used. One that has
@@ -113,11 +56,6 @@ fn hash_of_account(key: &AccountKey) -> u64 {
     STATE.hash_one(key)
 }
 
-/// A place in a slab, as links keep it: a partition never holds four billion sessions.
-fn place(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(NOWHERE)
-}
-
 impl Partition {
     /// How many sessions are cached.
     pub(super) fn len(&self) -> usize {
@@ -126,126 +64,96 @@ impl Partition {
 
     fn find(&self, id: SessionId) -> Option<u32> {
         self.by_id
-            .find(hash_of(id), |&at| self.entries[at as usize].id == id)
+            .find(hash_of(id), |&at| self.entries[at].id == id)
             .copied()
     }
 
     fn find_account(&self, key: &AccountKey) -> Option<u32> {
         self.by_account
             .find(hash_of_account(key), |&at| {
-                self.accounts[at as usize].account.key == *key
+                self.accounts[at].account.key == *key
             })
             .copied()
     }
 
+    /// Whether a secret with this hash authenticates the session at a place: its own, or that of the pages.
+    pub(super) fn is_authenticated_by(&self, place: Place, hash: &SecretHash) -> bool {
+        self.at(place).token_hash == *hash
+            || self
+                .page_token_hashes
+                .get(&place.0)
+                .is_some_and(|pages| pages == hash)
+    }
+
     pub(super) fn get(&self, id: SessionId) -> Option<&Entry> {
-        self.find(id).map(|at| &self.entries[at as usize])
+        self.find(id).map(|at| &self.entries[at])
     }
 
     /// A session and its place, which stays the same as long as the partition is locked.
     pub(super) fn get_with_place(&self, id: SessionId) -> Option<(&Entry, Place)> {
-        self.find(id)
-            .map(|at| (&self.entries[at as usize], Place(at)))
+        self.find(id).map(|at| (&self.entries[at], Place(at)))
     }
 
     /// The session at a place.
     pub(super) fn at(&self, place: Place) -> &Entry {
-        &self.entries[place.0 as usize]
+        &self.entries[place.0]
     }
 
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Entry> {
-        self.find(id).map(|at| &mut self.entries[at as usize])
-    }
-
-    /// The entry as those outside see it.
-    pub(super) fn session(&self, entry: &Entry, history: &PolicyHistory) -> Session {
-        let deadlines = history.deadlines(
-            entry.policy,
-            entry.remembered,
-            entry.created_at,
-            entry.last_used_at,
-        );
-        Session {
-            id: entry.id,
-            account: Arc::clone(&self.accounts[entry.account as usize].account),
-            remembered: entry.remembered,
-            created_at: entry.created_at,
-            last_used_at: entry.last_used_at,
-            ip_address: entry.ip_address,
-            device: Arc::clone(&entry.device),
-            expires_at: deadlines.expires_at(),
-            absolute_deadline: deadlines.absolute,
-            expired: false,
-        }
+        self.find(id).map(|at| &mut self.entries[at])
     }
 
     /// What the account is called, where a session of it is cached.
     pub(super) fn name_of(&self, key: &AccountKey) -> Option<Arc<str>> {
         self.find_account(key)
-            .map(|at| Arc::clone(&self.accounts[at as usize].account.name))
-    }
-
-    /// Where the entry's account is defined.
-    pub(super) fn source_of(&self, entry: &Entry) -> AccountSource {
-        self.accounts[entry.account as usize].account.key.source
+            .map(|at| Arc::clone(&self.accounts[at].account.name))
     }
 
     /// Caches what the store has said of a session that has not ended; a later use that only the cache
     /// knows stays. Where that is `doubtful`, it is kept for the sake of its use, and answers nothing.
     pub(super) fn put(&mut self, record: &Record, doubtful: bool) -> Place {
-        if let Some(at) = self.find(record.id) {
-            self.put_again(at, record, doubtful);
-            return Place(at);
+        let at = match self.find(record.id) {
+            Some(at) => {
+                self.put_again(at, record, doubtful);
+                at
+            }
+            None => self.insert(record, doubtful),
+        };
+        match record.page_token_hash {
+            Some(hash) => _ = self.page_token_hashes.insert(at, hash),
+            None => _ = self.page_token_hashes.remove(&at),
         }
-        let account = self.account_of(&record.account);
-        if self.entries.len() == self.entries.capacity() {
-            // By a quarter, not to the double: entries are most of the memory there is.
-            self.entries
-                .reserve_exact(self.entries.len() / 4 + SMALLEST_GROWTH);
-        }
-        let at = place(self.entries.insert(Entry {
-            id: record.id,
-            token_hash: record.token_hash,
-            device: Arc::clone(&record.last.device),
-            created_at: record.created_at,
-            last_used_at: record.last_used_at,
-            device_fingerprint: 0,
-            page_token_hash: record.page_token_hash.map(Box::new),
-            ip_address: record.last.ip_address,
-            policy: record.policy,
-            token_generation: record.token_generation,
-            account,
-            newer: NOWHERE,
-            older: NOWHERE,
-            remembered: record.remembered,
-            unwritten: false,
-            doubtful,
-        }));
-        let entries = &self.entries;
-        self.by_id.insert_unique(hash_of(record.id), at, |&other| {
-            hash_of(entries[other as usize].id)
-        });
-        self.accounts[account as usize].sessions += 1;
-        self.link(at);
         Place(at)
+    }
+
+    fn insert(&mut self, record: &Record, doubtful: bool) -> u32 {
+        let account_at = self.account_of(&record.account);
+        let account = &mut self.accounts[account_at];
+        account.sessions += 1;
+        let entry = Entry::new(record, Arc::clone(&account.account), account_at, doubtful);
+        let at = self.entries.insert(entry);
+        let entries = &self.entries;
+        self.by_id
+            .insert_unique(hash_of(record.id), at, |&other| hash_of(entries[other].id));
+        self.link(at);
+        at
     }
 
     /// What the store says now of a session that is cached already.
     fn put_again(&mut self, at: u32, record: &Record, doubtful: bool) {
         self.account_of(&record.account);
-        let entry = &mut self.entries[at as usize];
+        let entry = &mut self.entries[at];
         if entry.token_generation <= record.token_generation {
             entry.token_hash = record.token_hash;
             entry.token_generation = record.token_generation;
         }
-        entry.page_token_hash = record.page_token_hash.map(Box::new);
         entry.doubtful = doubtful;
         if entry.last_used_at < record.last_used_at {
             // Another process has recorded a later use. An earlier one of our own is of no use any more.
             entry.last_used_at = record.last_used_at;
             entry.ip_address = record.last.ip_address;
             entry.device = Arc::clone(&record.last.device);
-            entry.device_fingerprint = 0;
+            entry.device_mark = DeviceMark::NONE;
             entry.unwritten = false;
             self.unlink(at);
             self.link(at);
@@ -255,42 +163,54 @@ impl Partition {
     /// The place of the account, under the name it was last given.
     fn account_of(&mut self, account: &Arc<Account>) -> u32 {
         if let Some(at) = self.find_account(&account.key) {
-            let known = &mut self.accounts[at as usize].account;
-            if known.name != account.name {
-                *known = Arc::clone(account);
-            }
+            self.call(at, account);
             return at;
         }
-        let at = place(self.accounts.insert(AccountEntry {
+        let at = self.accounts.insert(AccountEntry {
             account: Arc::clone(account),
             newest: NOWHERE,
             sessions: 0,
             complete: false,
-        }));
+        });
         let accounts = &self.accounts;
         let hash = hash_of_account(&account.key);
         self.by_account.insert_unique(hash, at, |&other| {
-            hash_of_account(&accounts[other as usize].account.key)
+            hash_of_account(&accounts[other].account.key)
         });
         at
     }
 
+    /// Calls an account as it was last called, wherever it stands.
+    fn call(&mut self, at: u32, account: &Arc<Account>) {
+        let known = &mut self.accounts[at];
+        if known.account.name == account.name {
+            return;
+        }
+        known.account = Arc::clone(account);
+        let mut next = known.newest;
+        while next != NOWHERE {
+            let entry = &mut self.entries[next];
+            entry.account = Arc::clone(account);
+            next = entry.older;
+        }
+    }
+
     /// Puts an entry into its account's chain, where its last use belongs: almost always at the front.
     fn link(&mut self, at: u32) {
-        let account = self.entries[at as usize].account as usize;
-        let key = order(&self.entries[at as usize]);
+        let account = self.entries[at].account_at;
+        let key = self.entries[at].order();
         let (mut newer, mut older) = (NOWHERE, self.accounts[account].newest);
-        while older != NOWHERE && order(&self.entries[older as usize]) > key {
-            (newer, older) = (older, self.entries[older as usize].older);
+        while older != NOWHERE && self.entries[older].order() > key {
+            (newer, older) = (older, self.entries[older].older);
         }
-        let entry = &mut self.entries[at as usize];
+        let entry = &mut self.entries[at];
         (entry.newer, entry.older) = (newer, older);
         match newer {
             NOWHERE => self.accounts[account].newest = at,
-            newer => self.entries[newer as usize].older = at,
+            newer => self.entries[newer].older = at,
         }
         if older != NOWHERE {
-            self.entries[older as usize].newer = at;
+            self.entries[older].newer = at;
         }
     }
 
@@ -298,15 +218,15 @@ impl Partition {
         let Entry {
             newer,
             older,
-            account,
+            account_at: account,
             ..
-        } = self.entries[at as usize];
+        } = self.entries[at];
         match newer {
-            NOWHERE => self.accounts[account as usize].newest = older,
-            newer => self.entries[newer as usize].older = older,
+            NOWHERE => self.accounts[account].newest = older,
+            newer => self.entries[newer].older = older,
         }
         if older != NOWHERE {
-            self.entries[older as usize].newer = newer;
+            self.entries[older].newer = newer;
         }
     }
 
@@ -328,7 +248,7 @@ impl Partition {
     pub(super) fn forget_where(&mut self, gone: impl Fn(SessionId) -> bool) {
         let places: Vec<u32> = (self.entries.iter())
             .filter(|(_, entry)| gone(entry.id))
-            .map(|(at, _)| place(at))
+            .map(|(at, _)| at)
             .collect();
         for at in places {
             self.forget_at(at);
@@ -336,10 +256,10 @@ impl Partition {
     }
 
     fn forget_at(&mut self, at: u32) {
-        let entry = &mut self.entries[at as usize];
+        let entry = &mut self.entries[at];
         entry.doubtful = true;
         if !entry.unwritten {
-            let account = entry.account as usize;
+            let account = entry.account_at;
             self.accounts[account].complete = false;
             self.remove_at(at);
         }
@@ -347,31 +267,34 @@ impl Partition {
 
     fn remove_at(&mut self, at: u32) {
         self.unlink(at);
-        let entry = self.entries.remove(at as usize);
+        let Some(entry) = self.entries.remove(at) else {
+            return;
+        };
+        self.page_token_hashes.remove(&at);
         if let Ok(found) = self
             .by_id
             .find_entry(hash_of(entry.id), |&other| other == at)
         {
             found.remove();
         }
-        let account = &mut self.accounts[entry.account as usize];
+        let account = &mut self.accounts[entry.account_at];
         account.sessions -= 1;
         // A complete account without a session is worth nothing: the store says so as fast.
         if account.sessions == 0 {
             let hash = hash_of_account(&account.account.key);
             if let Ok(found) = self
                 .by_account
-                .find_entry(hash, |&other| other == entry.account)
+                .find_entry(hash, |&other| other == entry.account_at)
             {
                 found.remove();
             }
-            self.accounts.remove(entry.account as usize);
+            self.accounts.remove(entry.account_at);
         }
     }
 
     /// Records a use, unless a later one is known.
     pub(super) fn record_use(&mut self, Place(at): Place, brought: &Brought) {
-        let entry = &mut self.entries[at as usize];
+        let entry = &mut self.entries[at];
         if brought.at < entry.last_used_at {
             return;
         }
@@ -380,7 +303,7 @@ impl Partition {
         }
         if let Some(device) = &brought.device {
             entry.device = Arc::clone(device);
-            entry.device_fingerprint = brought.device_fingerprint;
+            entry.device_mark = DeviceMark::of(brought.device_fingerprint);
         }
         if !entry.unwritten {
             entry.unwritten = true;
@@ -403,9 +326,7 @@ impl Partition {
     /// Every use that the store has not recorded. They stay unwritten until they are settled.
     pub(super) fn take_unwritten(&mut self) -> Vec<Use> {
         let places = std::mem::take(&mut self.unwritten);
-        let entries = places
-            .into_iter()
-            .filter_map(|at| self.entries.get(at as usize));
+        let entries = places.into_iter().filter_map(|at| self.entries.get(at));
         entries.filter_map(Entry::unwritten_use).collect()
     }
 
@@ -417,7 +338,7 @@ impl Partition {
         stays_unwritten: impl FnOnce(Timestamp) -> bool,
     ) {
         let Some(at) = self.find(id) else { return };
-        let entry = &mut self.entries[at as usize];
+        let entry = &mut self.entries[at];
         entry.unwritten = stays_unwritten(entry.last_used_at);
         if entry.unwritten {
             self.unwritten.push(at);
@@ -426,28 +347,24 @@ impl Partition {
 
     /// How many sessions of the account there are, where all of them are cached.
     pub(super) fn count_of_account(&self, key: &AccountKey) -> Option<u32> {
-        let account = self
-            .find_account(key)
-            .map(|at| &self.accounts[at as usize])?;
+        let account = self.find_account(key).map(|at| &self.accounts[at])?;
         account.complete.then_some(account.sessions)
     }
 
     /// Says that every session of the account is cached.
     pub(super) fn complete(&mut self, key: &AccountKey) {
         if let Some(at) = self.find_account(key) {
-            self.accounts[at as usize].complete = true;
+            self.accounts[at].complete = true;
         }
     }
 
     /// The cached sessions of an account, newest use first; `None` where they are not all of them.
     pub(super) fn of_account(&self, key: &AccountKey) -> Option<impl Iterator<Item = &Entry>> {
-        let account = self
-            .find_account(key)
-            .map(|at| &self.accounts[at as usize])?;
+        let account = self.find_account(key).map(|at| &self.accounts[at])?;
         let mut next = account.newest;
         account.complete.then(|| {
             std::iter::from_fn(move || {
-                let entry = (next != NOWHERE).then(|| &self.entries[next as usize])?;
+                let entry = (next != NOWHERE).then(|| &self.entries[next])?;
                 next = entry.older;
                 Some(entry)
             })
@@ -461,7 +378,7 @@ impl Partition {
             .entries
             .iter()
             .filter(|(_, entry)| !entry.unwritten && Some(entry.id) != wanted)
-            .map(|(at, entry)| (entry.last_used_at, place(at)))
+            .map(|(at, entry)| (entry.last_used_at, at))
             .collect();
         let surplus = self.entries.len().saturating_sub(keep).min(idle.len());
         if surplus == 0 {
@@ -469,14 +386,9 @@ impl Partition {
         }
         idle.select_nth_unstable(surplus - 1);
         for &(_, at) in &idle[..surplus] {
-            let account = self.entries[at as usize].account as usize;
+            let account = self.entries[at].account_at;
             self.accounts[account].complete = false;
             self.remove_at(at);
         }
     }
-}
-
-/// The order of a list: by last use, and by id among uses of one millisecond.
-pub(super) fn order(entry: &Entry) -> (Timestamp, SessionId) {
-    (entry.last_used_at, entry.id)
 }
