@@ -1,9 +1,12 @@
 //! The tests that every store must pass: plain functions, a sentence of behaviour each.
 //!
 //! A crate that brings a store runs them all with [`conformance_tests!`](crate::conformance_tests).
-//! They come in two parts: what a store does when it is asked directly, and what the verbs make of it.
+//! They come in two parts: what a store does when it is asked directly, and what the verbs make of it. A
+//! store for several nodes passes those of [`nodes`] too, with
+//! [`conformance_tests_of_nodes!`](crate::conformance_tests_of_nodes).
 
 pub mod life;
+pub mod nodes;
 pub mod people;
 pub mod stores;
 pub mod verbs;
@@ -107,6 +110,48 @@ macro_rules! conformance_tests {
     };
 }
 
+/// Makes a test of every function about several nodes over one store; takes what [`conformance_tests!`]
+/// takes. The store must keep the mark of [`Store::expire`](crate::Store::expire).
+#[macro_export]
+macro_rules! conformance_tests_of_nodes {
+    ($make:expr) => {
+        $crate::conformance_tests!(@part nodes, $make, [
+            a_session_terminated_on_one_node_is_refused_on_the_other,
+            many_sessions_are_terminated_all_or_none_by_a_node_that_knows_none_of_them,
+            a_session_that_gives_way_on_one_node_is_refused_on_the_other,
+            a_token_renewed_on_one_node_counts_on_the_other_and_the_old_one_does_not,
+            a_page_token_given_by_one_node_takes_the_place_of_the_one_before_on_both,
+            an_account_renamed_on_one_node_is_called_so_on_the_other,
+            a_policy_tightened_on_one_node_counts_at_once_on_the_other,
+            a_policy_tightened_elsewhere_counts_at_once_on_a_node_without_a_lease,
+            a_session_that_ended_before_its_own_node_heard_of_it_is_refused,
+            the_limit_of_an_account_counts_the_sessions_of_both_nodes,
+            a_session_used_on_one_node_only_is_not_expired_by_the_other,
+            a_session_is_not_expired_by_the_other_node_because_rounds_of_writing_are_late,
+            a_session_used_just_in_time_is_not_expired_by_the_other,
+            a_use_recorded_between_a_read_and_the_verdict_keeps_the_session,
+            expired_is_final_on_both_nodes_although_one_clock_is_an_hour_ahead,
+            expired_is_final_on_both_nodes_although_one_clock_is_an_hour_behind,
+            a_late_use_revives_nothing,
+            an_expired_session_is_removed_from_the_list_by_either_node,
+            tidying_does_not_end_what_the_other_node_is_using,
+            a_session_that_began_on_one_node_is_in_the_list_of_the_other_at_once,
+            two_nodes_list_alike_once_they_have_written,
+            lists_of_two_nodes_differ_by_no_more_than_what_is_not_written_yet,
+            the_last_use_is_the_latest_of_both_nodes_whoever_writes_last,
+            a_node_that_cannot_be_told_has_no_lease_when_a_termination_is_answered,
+            without_a_lease_every_validation_is_one_read,
+            without_a_lease_and_without_the_store_nobody_can_tell,
+            a_read_that_outlives_its_lease_is_not_trusted,
+            a_read_from_before_a_term_is_not_trusted_in_it,
+            a_change_that_arrives_between_a_read_and_its_answer_counts,
+            without_a_lease_nobody_shares_a_read_that_began_for_somebody_else,
+            a_partition_that_is_written_all_the_time_is_read_all_the_same,
+            uses_that_are_not_written_survive_a_lost_lease,
+        ]);
+    };
+}
+
 #[cfg(test)]
 mod memory {
     use std::sync::Arc;
@@ -114,4 +159,33 @@ mod memory {
     use crate::store::memory::MemoryStore;
 
     crate::conformance_tests!((Arc::new(MemoryStore::new()), ()));
+    crate::conformance_tests_of_nodes!((Arc::new(MemoryStore::new()), ()));
+}
+
+/// What one process makes of a store must not depend on whether others might write it too.
+#[cfg(test)]
+mod one_node_with_a_lease {
+    use std::sync::Arc;
+
+    use super::nodes::NodeStore;
+    use crate::store::memory::MemoryStore;
+
+    crate::conformance_tests!((
+        Arc::new(NodeStore::alone(Arc::new(MemoryStore::new()), true)),
+        ()
+    ));
+}
+
+/// Nor on whether it may answer from memory.
+#[cfg(test)]
+mod one_node_without_a_lease {
+    use std::sync::Arc;
+
+    use super::nodes::NodeStore;
+    use crate::store::memory::MemoryStore;
+
+    crate::conformance_tests!((
+        Arc::new(NodeStore::alone(Arc::new(MemoryStore::new()), false)),
+        ()
+    ));
 }

@@ -467,7 +467,7 @@ fn judge(
     if !same_device && brought.device.is_none() {
         return Known::DeviceWanted;
     }
-    let hurry = before.idle < brought.haste.near || (brought.haste.overdue && entry.unwritten);
+    let hurry = before.idle < brought.haste.near || brought.haste.overdue;
     partition.record_use(place, brought);
     let session = partition.at(place).session(history);
     if hurry {

@@ -62,9 +62,9 @@ impl Inner {
         let period = self.flush_period();
         let flushed = self.time.flushed.load(Ordering::Acquire);
         Haste {
-            near: now.saturating_add(2 * period),
-            // A round takes a while too, and comes a little late: half a period is for that.
-            overdue: Timestamp::from_millisecond(flushed).saturating_add(period * 3 / 2) < now,
+            near: now.saturating_add(3 * period),
+            // A round takes a while too, and comes a little late: one period is for that, and one is left.
+            overdue: Timestamp::from_millisecond(flushed).saturating_add(2 * period) < now,
         }
     }
 

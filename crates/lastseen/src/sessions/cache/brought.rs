@@ -23,14 +23,14 @@ pub(in crate::sessions) struct Brought {
 /// that is being used in this one.
 ///
 /// What decides is the deadline that the *store* knows, by the last use that it has recorded. Of a session
-/// without an unwritten use memory knows that as well. Of one with unwritten uses it is not kept: it was
-/// further away than `near` when the first of them came, and every round of writing since then has written
-/// what there was. So it is far enough away as long as rounds succeed in time, and unknown when they do not.
+/// without an unwritten use memory knows that as well. Of one with unwritten uses it does not: the deadline
+/// was further away than `near` when the first of them came, and the next round of writing records them
+/// long before it. Where rounds do not succeed in time, nothing may wait for them.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::sessions) struct Haste {
     /// A deadline before it is near.
     pub(in crate::sessions) near: Timestamp,
-    /// Uses were not written when they should have been.
+    /// No round of writing has succeeded for so long that the next one may come too late.
     pub(in crate::sessions) overdue: bool,
 }
 
