@@ -183,7 +183,23 @@ impl Database {
     /// follow, answers only when none of them can act on the state before.
     ///
     /// Where another transaction was in its way, `work` runs once more, from the start. One that fails for
-    /// another reason leaves nothing behind. It lets go of the transaction before it answers.
+    /// another reason leaves nothing behind. `work` gets the transaction for as long as its future lives, and
+    /// must not keep it.
+    ///
+    /// ```no_run
+    /// # use lastseen_postgres::{Database, Error};
+    /// # use lastseen_postgres::tokio_postgres::types::Type;
+    /// # async fn example(database: Database, name: &str) -> Result<(), Error> {
+    /// let removed = database
+    ///     .change(|transaction| async move {
+    ///         transaction
+    ///             .execute("DELETE FROM application WHERE name = $1", &[(&name, Type::TEXT)])
+    ///             .await
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// What `work` returned, or what kept its changes from being committed or from reaching the nodes.

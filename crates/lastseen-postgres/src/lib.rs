@@ -9,6 +9,7 @@
 //! | `database/transaction.rs` | [`Transaction`]: statements that stand or fall together |
 //! | `confirm.rs` | [`Confirm`]: between a commit and its answer, the other nodes |
 //! | `migration.rs`, `migrations/` | numbered steps, several sets of them, never edited |
+//! | `store.rs`, `store/` | [`PostgresStore`]: sessions as rows; every statement is in `store/statements.rs` |
 //! | `error.rs` | [`Error`] of a statement, [`OpenError`] of a database, [`AddressError`] |
 //! | `testing.rs` | a PostgreSQL of the tests' own (feature `testing`) |
 //!
@@ -24,6 +25,7 @@ mod confirm;
 mod database;
 mod error;
 mod migration;
+mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
@@ -33,5 +35,6 @@ pub use confirm::{Committed, Confirm, NobodyElse, Xid};
 pub use database::{Database, Durability, Options, Parameter, Transaction};
 pub use error::{AddressError, Error, OpenError};
 pub use migration::{Migration, MigrationSet};
+pub use store::PostgresStore;
 /// The library whose rows and types the statements speak of.
 pub use tokio_postgres;

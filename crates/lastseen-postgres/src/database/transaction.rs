@@ -24,6 +24,10 @@ pub enum Durability {
     Soon,
 }
 
+/// The number of the transaction that runs it, if it noted a change.
+const NOTED: &str = "SELECT xid::text::bigint FROM change_log
+     WHERE xid = pg_current_xact_id_if_assigned() LIMIT 1";
+
 /// A transaction. Dropped without a commit it leaves nothing behind, and its connection is thrown away.
 ///
 /// All of it has to end by one deadline, see [`Options::patience`]. Statements that are awaited together are sent
@@ -101,6 +105,28 @@ impl Transaction {
             .await
     }
 
+    /// Runs a last statement and commits, both on one way there and back.
+    ///
+    /// # Errors
+    /// As [`Transaction::query`] and [`Transaction::commit`].
+    pub async fn finish(
+        mut self,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Error> {
+        let client = self.client()?;
+        // Were the first to fail, the second would end the transaction without its changes.
+        let (rows, committed) = join(
+            self.bounded(client, client.query_typed(statement, parameters)),
+            self.bounded(client, client.batch_execute("COMMIT")),
+        )
+        .await;
+        let rows = rows?;
+        committed?;
+        drop(self.client.take());
+        Ok(rows)
+    }
+
     /// Commits, and answers once that is as durable as was asked for.
     ///
     /// # Errors
@@ -116,28 +142,12 @@ impl Transaction {
     }
 
     /// Commits; the transaction's number, if it noted something that other nodes' memory has to follow.
-    pub(crate) async fn commit_noted(mut self) -> Result<Option<Xid>, Error> {
+    pub(crate) async fn commit_noted(self) -> Result<Option<Xid>, Error> {
         if self.begin.lock().is_some() {
             self.commit().await?;
             return Ok(None);
         }
-        let client = self.client()?;
-        // Were the first to fail, the second would end the transaction without its changes.
-        let both = join(
-            self.bounded(
-                client,
-                client.query_typed(
-                    "SELECT xid::text::bigint FROM change_log \
-                     WHERE xid = pg_current_xact_id_if_assigned() LIMIT 1",
-                    &[],
-                ),
-            ),
-            self.bounded(client, client.batch_execute("COMMIT")),
-        );
-        let (noted, committed) = both.await;
-        let noted = noted?;
-        committed?;
-        drop(self.client.take());
+        let noted = self.finish(NOTED, &[]).await?;
         let number = noted.first().map(|row| row.try_get::<_, i64>(0));
         Ok(number
             .transpose()?

@@ -73,7 +73,9 @@ async fn a_change_that_was_noted_is_confirmed_after_its_commit_and_another_is_no
     let noting = Arc::new(Noting::default());
     database.set_confirm(Arc::clone(&noting) as _);
     let answer = database
-        .change(async |transaction| transaction.execute(WRITE, &[(&5_i64, Type::INT8)]).await)
+        .change(
+            |transaction| async move { transaction.execute(WRITE, &[(&5_i64, Type::INT8)]).await },
+        )
         .await;
     assert_eq!(answer, Ok(1));
     assert!(noting.0.lock().is_empty());
@@ -81,7 +83,7 @@ async fn a_change_that_was_noted_is_confirmed_after_its_commit_and_another_is_no
     let clone = database.clone();
     let noted = tokio::spawn(async move {
         clone
-            .change(async |transaction| {
+            .change(|transaction| async move {
                 transaction
                     .query("SELECT note_change('everything')", &[])
                     .await

@@ -64,6 +64,8 @@ CREATE TABLE last_use (
     bits       integer NOT NULL,
     sequence   bigint  NOT NULL,
     used_at    bigint  NOT NULL,
+    -- Of an expired session: every node is known to have heard of that.
+    settled    boolean NOT NULL DEFAULT false,
     ip_address inet,
     -- NULL is the device of the sign-in
     device     text,
