@@ -197,13 +197,13 @@ struct Columns {
     left_list_at: Vec<Option<i64>>,
     ended_causes: Vec<Option<&'static str>>,
     ended_by: Vec<Option<Bytes16>>,
-    names: Names,
+    owners: Owners,
     uses: Uses,
 }
 
 /// The accounts, each once, in the order of their keys: two statements that lock the same do it in one order.
 #[derive(Default)]
-struct Names {
+struct Owners {
     bits: Vec<i32>,
     keys: Vec<Bytes16>,
     sources: Vec<i64>,
@@ -280,26 +280,26 @@ impl Columns {
         let mut accounts: Vec<_> = accounts.into_iter().collect();
         accounts.sort_unstable_by_key(|(place, _)| *place);
         for ((bits, key), account) in accounts {
-            columns.names.bits.push(bits);
-            columns.names.keys.push(key);
+            columns.owners.bits.push(bits);
+            columns.owners.keys.push(key);
             columns
-                .names
+                .owners
                 .sources
                 .push(i64::from(account.key.source.number()));
-            columns.names.ids.push(account.key.id.as_str().into());
-            columns.names.names.push(account.name.as_bytes().to_vec());
+            columns.owners.ids.push(account.key.id.as_str().into());
+            columns.owners.names.push(account.name.as_bytes().to_vec());
         }
         columns
     }
 
     fn parameters(&self) -> [Parameter<'_>; 27] {
-        let Names {
+        let Owners {
             bits,
             keys,
             sources,
             ids,
             names,
-        } = &self.names;
+        } = &self.owners;
         [
             (&self.bits, Type::INT4_ARRAY),
             (&self.sequences, Type::INT8_ARRAY),

@@ -1,0 +1,238 @@
+//! What is done to the tables within a transaction.
+
+use std::time::Duration;
+
+use futures_util::future::{join, try_join_all};
+use lastseen::store::{End, Use};
+use lastseen::{AccountKey, Policy, SessionId, Timestamp};
+use tokio_postgres::types::Type;
+
+use super::devices::text_of;
+use super::group::Group;
+use super::rows::{self, Bytes16, Place, get, key_of};
+use super::statements;
+use crate::database::Transaction;
+use crate::error::Error;
+
+/// Records `policy`, unless it is the newest.
+pub(super) async fn add_policy(transaction: &Transaction, policy: &Policy) -> Result<(), Error> {
+    let (locked, rows) = join(
+        transaction.execute(statements::LOCK_POLICIES, &[]),
+        transaction.query(statements::POLICIES, &[]),
+    )
+    .await;
+    locked?;
+    let rows = rows?;
+    if let Some(newest) = rows.last()
+        && rows::policy(newest)? == *policy
+    {
+        return Ok(());
+    }
+    let milliseconds = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    // A history of more policies than that does not fit in memory.
+    let number = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    transaction
+        .execute(
+            statements::INSERT_POLICY,
+            &[
+                (&number, Type::INT8),
+                (&milliseconds(policy.idle_timeout), Type::INT8),
+                (&milliseconds(policy.remembered_idle_timeout), Type::INT8),
+                (&milliseconds(policy.absolute_lifetime), Type::INT8),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn record_time(transaction: &Transaction, now: Timestamp) -> Result<(), Error> {
+    transaction
+        .execute(
+            statements::RECORD_TIME,
+            &[(&now.as_millisecond(), Type::INT8)],
+        )
+        .await?;
+    Ok(())
+}
+
+/// The use of each session that counts, in the order of the rows: that of nodes that record at once.
+pub(super) fn latest_of_each(mut uses: Vec<Use>) -> Vec<Use> {
+    // The sort is stable: of two uses in one millisecond the later in the list stays later.
+    uses.sort_by_key(|used| (Place::of(used.id), used.id, used.at));
+    uses.reverse();
+    uses.dedup_by_key(|used| used.id);
+    uses.reverse();
+    uses
+}
+
+/// Records uses, each of another session.
+pub(super) async fn record_uses(transaction: &Transaction, uses: &[Use]) -> Result<(), Error> {
+    let (mut bits, mut sequences) = (Vec::new(), Vec::new());
+    for used in uses {
+        let place = Place::of(used.id);
+        bits.push(place.bits);
+        sequences.push(place.sequence);
+    }
+    let ids: Vec<Bytes16> = uses.iter().map(|used| used.id.into()).collect();
+    let used_at: Vec<i64> = uses.iter().map(|used| used.at.as_millisecond()).collect();
+    let addresses: Vec<_> = uses.iter().map(|used| used.origin.ip_address).collect();
+    let devices: Vec<String> = uses
+        .iter()
+        .map(|used| text_of(&used.origin.device))
+        .collect();
+    transaction
+        .execute(
+            statements::TOUCH,
+            &[
+                (&bits, Type::INT4_ARRAY),
+                (&sequences, Type::INT8_ARRAY),
+                (&ids, Type::UUID_ARRAY),
+                (&used_at, Type::INT8_ARRAY),
+                (&addresses, Type::INET_ARRAY),
+                (&devices, Type::TEXT_ARRAY),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Whether every one of the ids belongs to the account, ended or not.
+pub(super) async fn all_are_of(
+    transaction: &Transaction,
+    account: &AccountKey,
+    ends: &[End],
+) -> Result<bool, Error> {
+    let mut ids: Vec<SessionId> = ends.iter().map(|end| end.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    // An id that nobody has and one of another account look the same.
+    if ids.iter().any(|id| id.partition() != account.partition()) {
+        return Ok(false);
+    }
+    let (bits, key) = (i32::from(account.partition()), key_of(account));
+    let sequences: Vec<i64> = ids.iter().map(SessionId::sequence).collect();
+    let wanted: Vec<Bytes16> = ids.iter().copied().map(Bytes16::from).collect();
+    let rows = transaction
+        .query(
+            statements::OWN,
+            &[
+                (&bits, Type::INT4),
+                (&key, Type::UUID),
+                (&sequences, Type::INT8_ARRAY),
+                (&wanted, Type::UUID_ARRAY),
+            ],
+        )
+        .await?;
+    let own: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;
+    Ok(usize::try_from(own) == Ok(ids.len()))
+}
+
+/// Ends sessions, with the uses that come along; the ids of those that this ended.
+pub(super) async fn end_sessions(
+    transaction: &Transaction,
+    ends: &[End],
+) -> Result<Vec<SessionId>, Error> {
+    let uses: Vec<Use> = ends.iter().filter_map(|end| end.last_use.clone()).collect();
+    if !uses.is_empty() {
+        record_uses(transaction, &latest_of_each(uses)).await?;
+    }
+    let groups = Group::of(ends.iter().map(|end| end.id));
+    let ended = groups.iter().map(|group| async move {
+        let ending = |origin: usize| ends[origin].ending;
+        let ended_at = group.pick(|origin| ending(origin).at.as_millisecond());
+        let left_list_at = group.pick(|origin| ending(origin).left_list_at.as_millisecond());
+        let causes = group.pick(|origin| ending(origin).by.to_parts().0);
+        let by = group.pick(|origin| ending(origin).by.to_parts().1.map(Bytes16::from));
+        let [bits, sequences, ids] = group.parameters();
+        let rows = transaction
+            .query(
+                statements::END,
+                &[
+                    bits,
+                    sequences,
+                    ids,
+                    (&ended_at, Type::INT8_ARRAY),
+                    (&left_list_at, Type::INT8_ARRAY),
+                    (&causes, Type::TEXT_ARRAY),
+                    (&by, Type::UUID_ARRAY),
+                ],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| Ok(get::<Bytes16>(row, 0)?.into()))
+            .collect::<Result<Vec<SessionId>, Error>>()
+    });
+    Ok(try_join_all(ended).await?.concat())
+}
+
+/// Marks those that nobody has used since; all that are marked then, and whether every node is known to know.
+pub(super) async fn expire(
+    transaction: &Transaction,
+    groups: &[Group],
+    passed: &[(SessionId, Timestamp)],
+) -> Result<Vec<(SessionId, bool)>, Error> {
+    let expired = groups.iter().map(|group| async move {
+        let used_at = group.pick(|origin| passed[origin].1.as_millisecond());
+        let [bits, sequences, ids] = group.parameters();
+        let marks = [bits, sequences, ids, (&used_at, Type::INT8_ARRAY)];
+        let places = group.parameters();
+        // A statement each: the second sees the uses for which the first had to wait.
+        let (held, (marked, expired)) = join(
+            transaction.execute(statements::HOLD_USES, &places),
+            join(
+                transaction.query(statements::EXPIRE, &marks),
+                transaction.query(statements::EXPIRED, &places),
+            ),
+        )
+        .await;
+        held?;
+        let marked = marked?
+            .iter()
+            .map(|row| get(row, 0))
+            .collect::<Result<Vec<Bytes16>, _>>()?;
+        let expired = expired?
+            .iter()
+            .map(|row| Ok((get(row, 0)?, get(row, 1)?)))
+            .collect::<Result<Vec<(Bytes16, bool)>, Error>>()?;
+        Ok::<_, Error>((marked, expired))
+    });
+    let mut all = Vec::new();
+    let mut untold = Vec::new();
+    for (marked, expired) in try_join_all(expired).await? {
+        for (id, settled) in expired {
+            // Somebody else has marked it, and may still be waiting for the nodes.
+            if !settled && !marked.contains(&id) {
+                untold.push(id);
+            }
+            all.push((id.into(), settled));
+        }
+    }
+    if !untold.is_empty() {
+        note_again(transaction, &untold).await?;
+    }
+    Ok(all)
+}
+
+/// Tells the nodes of sessions once more.
+pub(super) async fn note_again(transaction: &Transaction, ids: &[Bytes16]) -> Result<(), Error> {
+    transaction
+        .query(statements::NOTE_AGAIN, &[(&ids, Type::UUID_ARRAY)])
+        .await?;
+    Ok(())
+}
+
+/// Deletes the records of those that have ended; how many that were.
+pub(super) async fn purge(transaction: &Transaction, groups: &[Group]) -> Result<u64, Error> {
+    let purged = groups.iter().map(|group| async move {
+        let places = group.parameters();
+        let (held, purged) = join(
+            transaction.query(statements::HOLD_ACCOUNTS, &places),
+            transaction.query(statements::PURGE, &places),
+        )
+        .await;
+        held?;
+        let count: i64 = purged?.first().map_or(Ok(0), |row| get(row, 0))?;
+        Ok::<_, Error>(count.unsigned_abs())
+    });
+    Ok(try_join_all(purged).await?.into_iter().sum())
+}
