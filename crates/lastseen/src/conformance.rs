@@ -55,6 +55,10 @@ macro_rules! conformance_tests {
             a_page_token_stands_beside_the_token,
             purging_deletes_what_has_ended_and_nothing_else,
             a_store_in_order_says_so,
+            a_session_that_was_refused_for_its_deadline_is_known_as_such,
+            nothing_takes_away_the_mark_of_an_expired_session,
+            an_accounts_sessions_are_counted_without_what_has_ended,
+            every_policy_that_was_in_force_is_told,
         ]);
         $crate::conformance_tests!(@part verbs, $make, [
             a_token_is_accepted_until_its_session_is_terminated,
@@ -115,6 +119,10 @@ macro_rules! conformance_tests {
 #[macro_export]
 macro_rules! conformance_tests_of_nodes {
     ($make:expr) => {
+        $crate::conformance_tests!(@part stores, $make, [
+            a_session_that_was_used_later_is_not_marked,
+            only_what_is_there_and_has_not_ended_is_marked,
+        ]);
         $crate::conformance_tests!(@part nodes, $make, [
             a_session_terminated_on_one_node_is_refused_on_the_other,
             many_sessions_are_terminated_all_or_none_by_a_node_that_knows_none_of_them,

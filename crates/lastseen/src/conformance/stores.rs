@@ -1,5 +1,9 @@
 //! What a store does when it is asked directly.
 
+mod expiry;
+
+pub use expiry::*;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;

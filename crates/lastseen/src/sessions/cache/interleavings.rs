@@ -3,6 +3,8 @@
 //! The store is one lock here; what is checked is the cache between two reads and writes of it. The
 //! schedules are shuttle's: at each lock another thread may go on.
 
+mod leased;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
