@@ -51,12 +51,15 @@ struct Arguments {
     /// The database: a file for SQLite, a URL for Redis and PostgreSQL.
     #[arg(long, default_value = "")]
     url: String,
-    /// How many sessions to begin with.
-    #[arg(long, default_value_t = 11_000)]
+    /// How many sessions to begin with, beside those that are there.
+    #[arg(long, default_value_t = 0)]
     sessions: u64,
     /// Where to write a sample of their cookies, a line each.
     #[arg(long)]
-    sample: PathBuf,
+    sample: Option<PathBuf>,
+    /// Only begins the sessions, and serves nobody.
+    #[arg(long)]
+    only_seed: bool,
     /// How many cookies the sample has at most.
     #[arg(long, default_value_t = 200_000)]
     sample_size: u64,
@@ -146,6 +149,9 @@ async fn sqlite(path: &str) -> Result<SqliteStore> {
 
 async fn serve<S: SessionStore + Clone>(arguments: &Arguments, store: S) -> Result<()> {
     seed(arguments, &store).await?;
+    if arguments.only_seed {
+        return Ok(());
+    }
     let layer = SessionManagerLayer::new(store)
         .with_secure(false)
         .with_same_site(SameSite::Lax)
@@ -182,7 +188,10 @@ async fn seed<S: SessionStore>(arguments: &Arguments, store: &S) -> Result<()> {
         .buffer_unordered(64)
         .try_collect()
         .await?;
-    let mut sample = BufWriter::new(File::create(&arguments.sample)?);
+    let Some(sample) = &arguments.sample else {
+        return Ok(());
+    };
+    let mut sample = BufWriter::new(File::create(sample)?);
     let each = (arguments.sessions / arguments.sample_size.max(1)).max(1);
     for (number, id) in (0..).zip(&ids) {
         if number % each == 0 {

@@ -19,7 +19,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use lastseen::policy::PolicyNumber;
 use lastseen::store::{Inserted, Origin, Record};
 use lastseen::{
-    Account, AccountId, AccountSource, Clock as _, Device, Product, SessionId, SessionToken,
+    Account, AccountId, AccountSource, Clock as _, Device, EndedBy, Ending, Product, SessionId, SessionToken,
     Settings, Store, Timestamp,
 };
 use lastseen_axum::{SystemClock, SystemEntropy};
@@ -49,6 +49,9 @@ struct Arguments {
     /// Over how long a time before now they began.
     #[arg(long, default_value_t = 24)]
     hours: u64,
+    /// Whether they have ended since: each a second after it began.
+    #[arg(long)]
+    ended: bool,
     /// Where to write a sample of the tokens.
     #[arg(long)]
     sample: Option<PathBuf>,
@@ -133,6 +136,7 @@ struct Seeder {
     sessions: u64,
     first: Timestamp,
     span: Duration,
+    ended: bool,
 }
 
 impl Seeder {
@@ -169,6 +173,7 @@ impl Seeder {
             sessions: arguments.sessions,
             first: now.saturating_sub(span),
             span,
+            ended: arguments.ended,
         })
     }
 
@@ -200,7 +205,14 @@ impl Seeder {
             last_used_at: created_at,
             last: origin,
             expired: false,
-            ended: None,
+            ended: self.ended.then(|| {
+                let at = created_at.saturating_add(Duration::from_secs(1));
+                Ending {
+                    at,
+                    by: EndedBy::Command,
+                    left_list_at: at,
+                }
+            }),
         };
         (record, token)
     }

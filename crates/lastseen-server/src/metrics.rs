@@ -171,6 +171,12 @@ impl Collector for Inside {
         )?;
         counter(
             &mut encoder,
+            "look_ups",
+            "Sessions looked up in the store by id",
+            figures.look_ups,
+        )?;
+        counter(
+            &mut encoder,
             "sessions_created",
             "Sessions that began",
             figures.created,

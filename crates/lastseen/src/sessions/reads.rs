@@ -9,6 +9,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -27,6 +28,8 @@ type Key = (SessionId, (u64, Option<Term>));
 #[derive(Default)]
 pub(super) struct Reads {
     under_way: Mutex<HashMap<Key, Arc<OnceCell<Found>>>>,
+    /// Reads that the store was asked for.
+    begun: AtomicU64,
 }
 
 impl Reads {
@@ -44,11 +47,19 @@ impl Reads {
         let cell = Arc::clone(self.under_way.lock().entry(key).or_default());
         let leaving = Leaving { reads: self, key };
         let found = cell
-            .get_or_try_init(|| async { Ok(read().await?.map(Arc::new)) })
+            .get_or_try_init(|| async {
+                self.begun.fetch_add(1, Ordering::Relaxed);
+                Ok(read().await?.map(Arc::new))
+            })
             .await
             .cloned();
         drop(leaving);
         found
+    }
+
+    /// How many reads the store was asked for so far.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 }
 
@@ -67,7 +78,7 @@ impl Drop for Leaving<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use tokio::sync::Notify;
 
@@ -91,6 +102,7 @@ mod tests {
             tokio::join!(ask(), ask(), ask(), async { go_on.notify_one() });
         assert_eq!([first, second, third], [ada.id; 3]);
         assert_eq!(begun.load(Ordering::Relaxed), 1);
+        assert_eq!(reads.begun(), 1);
         assert!(reads.under_way.lock().is_empty());
     }
 

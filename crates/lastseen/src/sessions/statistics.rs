@@ -38,6 +38,8 @@ pub struct Statistics {
     pub cache_hits: u64,
     /// Accepted tokens that had to be read from the store.
     pub cache_misses: u64,
+    /// Sessions that were looked up in the store by their id; several that asked at once share one.
+    pub look_ups: u64,
     /// Sessions that are kept in memory.
     pub cached: u64,
     /// Sessions that began.
@@ -135,6 +137,7 @@ impl Sessions {
             unavailable,
             cache_hits,
             cache_misses,
+            look_ups: self.inner.reads.begun(),
             cached: self.inner.cache.len() as u64,
             created: read(&counters.created),
             ended,
