@@ -1,49 +1,109 @@
 //! `cargo xtask bench`: Lastseen beside what people would use instead, on this machine, in one run.
 //!
-//! Everything is built, started on loopback, filled, loaded by wrk and stopped again. The contenders take turns within
-//! each round, so that a noisy minute hits all of them; what counts is the ratio to the floor of the same round.
-//! `bench/README.md` says what is measured and how to read it.
+//! Everything is built, started on loopback, filled, loaded and stopped again. It has parts that can be run by
+//! themselves; each writes a file of its own among the results, and the table and the charts are made of all that are
+//! there. `bench/README.md` says what is measured and how to read it.
 
+mod chart;
+mod compare;
 mod contender;
 mod data;
 mod databases;
 mod load;
 mod machine;
+mod probe;
 mod report;
+mod results;
+mod scale;
+mod seeded;
+mod server;
+mod stage;
+mod start;
+mod storms;
+mod upkeep;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use clap::ValueEnum;
 
 use crate::process;
-use contender::Services;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// Only these parts; without it all that take minutes: not scale, touch and purge.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Section>,
     /// Rounds: in each every contender has its turn.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Seconds that each turn lasts.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 3)]
     seconds: u32,
     /// Connections of the load generator, one table each.
     #[arg(long, value_delimiter = ',', default_values_t = [32, 64])]
     connections: Vec<u32>,
-    /// Only these operations: validate, list-10, list-50-of-1000, mix, create, terminate.
-    #[arg(long, value_delimiter = ',')]
-    operations: Vec<String>,
-    /// Only these contenders, by the names in the table; the floor and Lastseen always take part.
-    #[arg(long, value_delimiter = ',')]
-    contenders: Vec<String>,
-    /// Sessions to begin with, ten an account.
+    /// Only these contenders beside Lastseen and the floor: memory, sqlite, moka, redis, postgresql.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    contenders: Vec<stage::Who>,
+    /// Sessions of a small database, ten an account.
     #[arg(long, default_value_t = 10_000)]
-    sessions: u64,
+    small: u64,
+    /// Sessions of a large one.
+    #[arg(long, default_value_t = 1_000_000)]
+    large: u64,
+    /// Sessions of the largest, for scale, touch and purge.
+    #[arg(long, default_value_t = 10_000_000)]
+    huge: u64,
     /// Where the results go.
     #[arg(long, default_value = "bench/results")]
     results: PathBuf,
     /// Take the programs as they were built last.
     #[arg(long)]
     no_build: bool,
+}
+
+/// A part of the bench, with a file of its own among the results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Section {
+    /// A session checked, among ten thousand; with the processor time that it takes.
+    Validate,
+    /// A session checked, among a million.
+    ValidateMillion,
+    /// Ten sessions listed, and 50 of 1,000.
+    List,
+    /// 95 % validate, 3 % list, 1 % create, 1 % terminate; and how long a check takes with and without writes beside it.
+    Mix,
+    /// A session created by an application, in a database of ten thousand.
+    Create,
+    /// The same in a database of a million.
+    CreateMillion,
+    /// A session ended; and by itself, beside one fsynced commit.
+    Terminate,
+    /// Redis itself, asked by its own benchmark.
+    Redis,
+    /// 50,000 devices that come back at once, and 50,000 that never were there.
+    Storms,
+    /// From the start of the program to the first answer.
+    Start,
+    /// All of it at ten thousand, a million and ten million sessions.
+    Scale,
+    /// The last uses of ten million sessions, written beside load.
+    Touch,
+    /// Ten million records purged beside load.
+    Purge,
+}
+
+impl Section {
+    pub(super) fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Whether it is left to those who ask for it by name: it takes a quarter of an hour.
+    fn is_long(self) -> bool {
+        matches!(self, Self::Scale | Self::Touch | Self::Purge)
+    }
 }
 
 /// What is asked of a contender.
@@ -58,16 +118,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 6] = [
-        Self::Validate,
-        Self::List10,
-        Self::List50Of1000,
-        Self::Mix,
-        Self::Create,
-        Self::Terminate,
-    ];
-
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Validate => "validate",
             Self::List10 => "list-10",
@@ -81,60 +132,37 @@ impl Operation {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     machine::prepare()?;
-    let operations = operations(&arguments.operations)?;
     if !arguments.no_build {
         build()?;
     }
-    let mut services = Services::start(arguments.sessions, &arguments.contenders)?;
-    let redis_get = services.redis_get(&arguments.connections)?;
-    let mut runs = Vec::new();
-    for &connections in &arguments.connections {
-        for &operation in &operations {
-            for round in 0..=arguments.rounds {
-                services.prepare(operation)?;
-                for contender in services.contenders() {
-                    if !contender.can(operation) {
-                        continue;
-                    }
-                    // The first round warms up, shorter, and is not kept.
-                    let seconds = match operation {
-                        // It uses up what it ends.
-                        Operation::Terminate => 1,
-                        _ if round == 0 => 1,
-                        _ => arguments.seconds,
-                    };
-                    let run = load::run(contender, operation, connections, seconds, round)?;
-                    println!("{run}");
-                    if round > 0 {
-                        runs.push(run);
-                    }
-                }
-            }
+    data::begin()?;
+    let folder = process::root().join(&arguments.results);
+    for &section in Section::value_variants() {
+        let wanted = if arguments.only.is_empty() {
+            !section.is_long()
+        } else {
+            arguments.only.contains(&section)
+        };
+        if !wanted {
+            continue;
         }
+        println!("\n==> {}", section.name());
+        let about = machine::about()?;
+        let outcome = match section {
+            Section::Storms => storms::run(arguments)?,
+            Section::Start => start::run(arguments)?,
+            Section::Scale => scale::run(arguments)?,
+            Section::Touch => upkeep::touch(arguments)?,
+            Section::Purge => upkeep::purge(arguments)?,
+            _ => compare::run(section, arguments)?,
+        };
+        outcome.print();
+        results::save(&folder, section, &about, &outcome)?;
+        report::write(&folder)?;
+        data::begin()?;
     }
-    let commit = contender::one_commit()?;
-    let latency = services.terminate_alone()?;
-    let about = machine::about(arguments.sessions)?;
-    services.stop()?;
-    let results = process::root().join(&arguments.results);
-    report::write(&results, &about, &runs, &redis_get, commit, latency)?;
-    println!("\nwritten to {}", results.display());
+    println!("\nwritten to {}", folder.display());
     Ok(())
-}
-
-fn operations(names: &[String]) -> Result<Vec<Operation>> {
-    if names.is_empty() {
-        return Ok(Operation::ALL.to_vec());
-    }
-    names
-        .iter()
-        .map(|name| {
-            Operation::ALL
-                .into_iter()
-                .find(|operation| operation.name() == name)
-                .with_context(|| format!("there is no operation {name}"))
-        })
-        .collect()
 }
 
 /// Builds the server as it is released, and what it is measured with and against.

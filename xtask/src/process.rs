@@ -79,7 +79,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// What `work` returns, and how long it took.
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     #[expect(
         clippy::disallowed_methods,
         reason = "a chore tells how long it took; no product code is involved"

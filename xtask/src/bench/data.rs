@@ -1,10 +1,9 @@
-//! Where the bench keeps its things: all under `bench/target`, made anew in each run.
+//! Where the bench keeps its things: all under `bench/target`, made anew for each part.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
@@ -33,45 +32,6 @@ pub(super) fn begin() -> Result<()> {
             .with_context(|| format!("{} cannot be emptied", folder.display()))?;
     }
     std::fs::create_dir_all(&folder).with_context(|| format!("{}", folder.display()))
-}
-
-/// A session that the seeder wrote.
-#[derive(Clone, Debug)]
-pub(super) struct Seeded {
-    pub(super) token: String,
-    pub(super) id: String,
-}
-
-/// Fills a database of Lastseen's, and reads the sample of its sessions.
-pub(super) fn seed(
-    database: &Path,
-    prefix: &str,
-    accounts: u64,
-    sessions: u64,
-) -> Result<Vec<Seeded>> {
-    let sample = folder().join(format!("{prefix}sample.tsv"));
-    process::run(
-        &format!("seed {sessions} sessions of {accounts} accounts"),
-        Command::new(program("seed"))
-            .arg("--database")
-            .arg(database)
-            .args(["--prefix", prefix])
-            .args(["--accounts", &accounts.to_string()])
-            .args(["--sessions", &sessions.to_string()])
-            .args(["--sample-size", &sessions.to_string()])
-            .arg("--sample")
-            .arg(&sample),
-    )?;
-    let text = std::fs::read_to_string(&sample).context("the seeder wrote no sample")?;
-    let mut seeded = Vec::new();
-    for line in text.lines() {
-        let mut fields = line.split('\t').map(str::to_owned);
-        if let (Some(token), Some(id)) = (fields.next(), fields.next()) {
-            seeded.push(Seeded { token, id });
-        }
-    }
-    shuffle(&mut seeded);
-    Ok(seeded)
 }
 
 /// Brings a list out of its order, in the same way each time: neighbours in a database are no neighbours in the load.

@@ -1,7 +1,7 @@
 //! The databases that some contenders keep their sessions in.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -9,13 +9,18 @@ use anyhow::{Context, Result, bail};
 
 use super::data;
 use super::machine::{POSTGRESQL, is_root};
+use super::server::free_port;
 use crate::process;
 
-/// A port that is free now.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+/// Has the kernel write what it still holds.
+pub(super) fn sync() {
+    _ = process::succeeds::<&str>("sync", &[]);
+}
+
+/// Has the kernel forget what it holds of files, where this user may say so.
+pub(super) fn forget_files() -> bool {
+    sync();
+    std::fs::write("/proc/sys/vm/drop_caches", "3").is_ok()
 }
 
 /// Redis, on a port of its own.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Operation;
 use super::contender::Contender;
@@ -17,10 +18,10 @@ const THREADS: u32 = 2;
 const TICKS: f64 = 100.0;
 
 /// What one turn came to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Run {
-    pub(super) contender: &'static str,
-    pub(super) operation: &'static str,
+    pub(super) contender: String,
+    pub(super) operation: String,
     pub(super) connections: u32,
     pub(super) round: usize,
     pub(super) requests_a_second: f64,
@@ -31,23 +32,6 @@ pub(super) struct Run {
     pub(super) p99_us: f64,
     /// Requests without an answer, and answers of 400 and above: none are to be expected.
     pub(super) failed: u64,
-}
-
-impl Run {
-    pub(super) fn to_json(&self) -> Value {
-        json!({
-            "contender": self.contender,
-            "operation": self.operation,
-            "connections": self.connections,
-            "round": self.round,
-            "requests_a_second": self.requests_a_second.round(),
-            "server_us": (self.server_us * 100.0).round() / 100.0,
-            "backend_us": (self.backend_us * 100.0).round() / 100.0,
-            "p50_us": self.p50_us,
-            "p99_us": self.p99_us,
-            "failed": self.failed,
-        })
-    }
 }
 
 impl fmt::Display for Run {
@@ -109,13 +93,13 @@ pub(super) fn run(
     let number = |field: &str| result[field].as_f64().unwrap_or_default();
     let requests = number("requests").max(1.0);
     Ok(Run {
-        contender: contender.name,
-        operation: operation.name(),
+        contender: contender.name.clone(),
+        operation: operation.name().to_owned(),
         connections,
         round,
-        requests_a_second: requests / number("seconds").max(0.001),
-        server_us: (after.0 - before.0) * 1e6 / requests,
-        backend_us: (after.1 - before.1) * 1e6 / requests,
+        requests_a_second: (requests / number("seconds").max(0.001)).round(),
+        server_us: hundredths((after.0 - before.0) * 1e6 / requests),
+        backend_us: hundredths((after.1 - before.1) * 1e6 / requests),
         p50_us: number("p50_us"),
         p99_us: number("p99_us"),
         failed: result["failed"].as_u64().unwrap_or_default()
@@ -123,8 +107,12 @@ pub(super) fn run(
     })
 }
 
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
 /// Processor time that a process has used, in seconds.
-fn seconds_of(process: u32) -> Result<f64> {
+pub(super) fn seconds_of(process: u32) -> Result<f64> {
     let path = format!("/proc/{process}/stat");
     let stat = std::fs::read_to_string(&path).with_context(|| path.clone())?;
     // The second field is a name in brackets, which may hold anything; user and system time are the 14th and 15th.

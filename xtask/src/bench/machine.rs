@@ -63,7 +63,7 @@ pub(super) fn is_root() -> bool {
 }
 
 /// What the results hold for: the machine, and the versions of everything.
-pub(super) fn about(sessions: u64) -> Result<Value> {
+pub(super) fn about() -> Result<Value> {
     let first_line = |command: &mut Command| {
         process::output(command)
             .ok()
@@ -96,6 +96,5 @@ pub(super) fn about(sessions: u64) -> Result<Value> {
         "axum": version_of("axum"),
         "tower_sessions": version_of("tower-sessions"),
         "sqlx": version_of("sqlx"),
-        "sessions": sessions,
     }))
 }

@@ -1,0 +1,110 @@
+//! The same at ten thousand, a million and ten million sessions, side by side.
+
+use anyhow::{Context, Result};
+
+use super::compare::{count, fill, turns};
+use super::contender::gets;
+use super::probe::{Mode, Probe};
+use super::results::Outcome;
+use super::seeded::{self, Seeded};
+use super::stage::Stage;
+use super::{Arguments, Operation, data, load, start};
+
+/// Sessions that a turn may end.
+const ENDED_IN_A_TURN: u64 = 25_000;
+/// Sessions that are asked for before they are in memory.
+const COLD: usize = 50_000;
+/// Sessions that are in memory at most; of ten million, the others stay on the disk.
+const IN_MEMORY: usize = 1_000_000;
+
+pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
+    let sizes = [arguments.small, arguments.large, arguments.huge];
+    let to_end = ENDED_IN_A_TURN * u64::try_from(arguments.rounds + 1)?;
+    let mut outcome = Outcome {
+        yardstick: name(arguments.small),
+        ..Outcome::default()
+    };
+    let filled = sizes
+        .into_iter()
+        .map(|sessions| seeded::lastseen(sessions, to_end))
+        .collect::<Result<Vec<_>>>()?;
+    for (filled, sessions) in filled.iter().zip(sizes) {
+        start::measure(filled, sessions, arguments.rounds.min(3), &mut outcome)?;
+        data::begin()?;
+    }
+    let mut stage = Stage::default();
+    for (filled, sessions) in filled.iter().zip(sizes) {
+        stage.add_lastseen(&name(sessions), filled, &["--cache-memory", "1GiB"])?;
+    }
+    stage.add_floors(filled.first().context("three sizes")?)?;
+    for ((filled, sessions), place) in filled.iter().zip(sizes).zip(0..) {
+        cold(&stage, place, sessions, &filled.short, &mut outcome)?;
+        let in_memory = &filled.short[..filled.short.len().min(IN_MEMORY)];
+        fill(&stage.contenders[place], in_memory)?;
+    }
+    let connections = arguments.connections.first().copied().unwrap_or(32);
+    for operation in [
+        Operation::Validate,
+        Operation::List10,
+        Operation::List50Of1000,
+        Operation::Terminate,
+        Operation::Create,
+    ] {
+        for round in 0..=arguments.rounds {
+            stage.prepare(operation, usize::try_from(ENDED_IN_A_TURN)?)?;
+            turns(
+                arguments,
+                &stage,
+                operation,
+                connections,
+                round,
+                &mut outcome,
+            )?;
+        }
+    }
+    Ok(outcome)
+}
+
+fn name(sessions: u64) -> String {
+    format!("Lastseen, {sessions} sessions")
+}
+
+/// What a session costs that is not in memory: an indexed read.
+fn cold(
+    stage: &Stage,
+    place: usize,
+    sessions: u64,
+    short: &[Seeded],
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let lastseen = &stage.contenders[place];
+    let asked = &short[..short.len().min(COLD)];
+    let file = data::requests("cold.tsv", gets("/api/v1/session", asked))?;
+    let before = load::seconds_of(lastseen.server.process())?;
+    let probed = Probe {
+        address: lastseen.server.address(),
+        connections: 64,
+        mode: Mode::Once,
+        loads: vec![("validate", 1, file)],
+    }
+    .run()?;
+    let kind = probed.kind("validate")?;
+    let used = load::seconds_of(lastseen.server.process())? - before;
+    let mut note = |of: &str, unit: &str, value| {
+        outcome.note(
+            &format!("not in memory, {sessions} sessions: {of}"),
+            unit,
+            value,
+        );
+    };
+    let requests = count(kind.requests);
+    note("rate", "requests a second", requests / probed.seconds);
+    note(
+        "processor time of the server",
+        "µs a request",
+        used * 1e6 / requests,
+    );
+    note("p50", "µs", kind.p50_us);
+    note("p99", "µs", kind.p99_us);
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! A server that runs: started, asked for its address, stopped.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::data;
+use crate::process;
+
+/// A server that runs, ended when this goes.
+pub(super) struct Server {
+    child: Child,
+    /// `address:port`.
+    address: String,
+}
+
+impl Server {
+    /// Starts a program and waits for its first line, which says where it listens. What it writes to stderr goes to a
+    /// file, as a log would.
+    pub(super) fn start(name: &str, command: &mut Command) -> Result<Self> {
+        let log = File::create(data::folder().join(format!("{name}.log")))?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("{name} cannot be started"))?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let mut server = Self {
+            child,
+            address: String::new(),
+        };
+        let Some(address) = line.trim().strip_prefix("listening on http://") else {
+            server.stop();
+            bail!(
+                "{name} says no address; see {name}.log in {}",
+                data::folder().display()
+            );
+        };
+        address.clone_into(&mut server.address);
+        Ok(server)
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(super) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as a power cut would.
+    pub(super) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        // Asked first: it has uses to write, and a database to close.
+        _ = process::succeeds("kill", &["-TERM", &self.child.id().to_string()]);
+        _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            self.stop();
+        }
+    }
+}
+
+/// The figures of a Lastseen, by name and labels as Prometheus sees them.
+pub(super) struct Figures {
+    /// `address:port`.
+    address: String,
+}
+
+/// Lastseen as it is released, with everything on: fsync, last use, metrics, access log. `name` is that of its log.
+pub(super) fn lastseen(
+    name: &str,
+    database: &Path,
+    settings: &[&str],
+) -> Result<(Server, Figures)> {
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let server = Server::start(
+        name,
+        Command::new(data::program("lastseen"))
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["--metrics-listen", &address])
+            .args(settings)
+            .arg("--database")
+            .arg(format!("sqlite:{}", database.display())),
+    )?;
+    Ok((server, Figures { address }))
+}
+
+impl Figures {
+    /// One of them; none where it is not there yet.
+    pub(super) fn get(&self, name: &str) -> Result<Option<f64>> {
+        let text = String::from_utf8(data::body_of(&self.address, "/metrics", "")?)?;
+        Ok(text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+            .and_then(|value| value.trim().parse().ok()))
+    }
+}
+
+/// A port that is free now.
+pub(super) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
+}
