@@ -169,20 +169,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn build() -> Result<()> {
     let target = data::target();
     for (what, arguments) in [
-        ("Lastseen", vec!["--package", "lastseen-server"]),
+        ("Lastseen", vec!["--locked", "--package", "lastseen-server"]),
         (
             "the floor and the seeder",
+            // Its lock file follows ours, and may be behind.
             vec!["--manifest-path", "bench/Cargo.toml"],
         ),
         (
             "the others",
-            vec!["--manifest-path", "bench/others/Cargo.toml"],
+            vec!["--locked", "--manifest-path", "bench/others/Cargo.toml"],
         ),
     ] {
         process::run(
             &format!("build {what}"),
             process::cargo()
-                .args(["build", "--release", "--locked"])
+                .args(["build", "--release"])
                 .args(arguments)
                 .arg("--target-dir")
                 .arg(&target),
