@@ -26,7 +26,7 @@ mod database;
 mod error;
 mod migration;
 mod store;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tls;
 

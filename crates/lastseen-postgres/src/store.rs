@@ -388,3 +388,6 @@ impl Store for PostgresStore {
         Ok(self.database.health().await?)
     }
 }
+
+#[cfg(test)]
+mod tests;
