@@ -147,6 +147,7 @@ macro_rules! conformance_tests_of_nodes {
             two_nodes_list_alike_once_they_have_written,
             lists_of_two_nodes_differ_by_no_more_than_what_is_not_written_yet,
             the_last_use_is_the_latest_of_both_nodes_whoever_writes_last,
+            a_random_life_on_two_nodes_agrees_with_a_simple_model,
             a_node_that_cannot_be_told_has_no_lease_when_a_termination_is_answered,
             without_a_lease_every_validation_is_one_read,
             without_a_lease_and_without_the_store_nobody_can_tell,

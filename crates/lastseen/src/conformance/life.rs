@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::nodes::two_nodes;
 use super::people::{DAY, Dice, HOUR, House, MORNING, address, person, policy, settings};
 use crate::account::Account;
 use crate::device::ClientDescription;
@@ -180,50 +181,102 @@ struct Model {
 /// Lives through `steps` over `store`, and panics where the verbs and the model disagree.
 pub async fn live(store: Arc<dyn Store>, steps: &[Step]) {
     let mut house = House::open(store).await;
-    let mut model = Model {
-        sessions: Vec::new(),
-        tokens: Vec::new(),
-        policy: policy(),
-        wall: MORNING,
-        latest: MORNING,
-    };
+    let mut model = Model::new();
     for (number, step) in steps.iter().enumerate() {
-        // A time that no verb was told of is not known to anybody.
-        let told = match step {
-            Step::Wait { .. } | Step::SetBack { .. } | Step::Renew { .. } => false,
-            Step::Show { .. } | Step::Terminate { .. } | Step::TerminateOthers { .. } => {
-                !model.sessions.is_empty()
-            }
-            _ => true,
-        };
-        if told {
-            model.latest = model.latest.max(model.wall);
+        if let Some(settings) = model.take(&house, *step, number).await {
+            flush(&house, model.wall).await;
+            house = house.restarted_with(settings, model.wall).await;
         }
-        house = model.take(house, *step, number).await;
     }
 }
 
+/// The same on two nodes over `store`, of which now one and now the other is asked, and both lose their
+/// leases and get others as they like.
+///
+/// Both write their uses before time passes, as servers do, and before anything is compared that memory
+/// does not share. Their clocks go alike, and never back: of that, others tell.
+pub async fn live_on_two_nodes(store: Arc<dyn Store>, steps: &[Step], dice: &Dice) {
+    let (first, second) = two_nodes(store).await;
+    let mut nodes = [first, second];
+    let mut model = Model::new();
+    for (number, step) in steps.iter().enumerate() {
+        let lease = dice.below(12);
+        match nodes.get(lease / 2) {
+            Some(node) if lease.is_multiple_of(2) => node.lose_lease(),
+            Some(node) => node.begin_term().await,
+            None => {}
+        }
+        // No two uses in one millisecond: which of them counts is known to the later writer only.
+        model.wall = model.wall.saturating_add(Duration::from_millis(1));
+        let alone = matches!(
+            step,
+            Step::Show { .. } | Step::SignIn { .. } | Step::Renew { .. }
+        );
+        if !alone {
+            for node in &nodes {
+                flush(&node.house, model.wall).await;
+            }
+        }
+        if let Step::SetBack { .. } = step {
+            continue;
+        }
+        let node = &nodes[dice.below(2)];
+        if let Some(settings) = model.take(&node.house, *step, number).await {
+            for node in &mut nodes {
+                node.restart(settings, model.wall).await;
+            }
+        }
+    }
+}
+
+async fn flush(house: &House, now: Timestamp) {
+    let flushed = house.sessions.flush(now).await;
+    flushed.expect("the store is in order");
+}
+
 impl Model {
+    fn new() -> Self {
+        Self {
+            sessions: Vec::new(),
+            tokens: Vec::new(),
+            policy: policy(),
+            wall: MORNING,
+            latest: MORNING,
+        }
+    }
+
     fn session(&self, number: usize) -> Option<usize> {
         (!self.sessions.is_empty()).then(|| number % self.sessions.len())
     }
 
-    async fn take(&mut self, house: House, step: Step, number: usize) -> House {
+    /// Takes a step in the house and in the model; where that is a restart, the settings for it.
+    async fn take(&mut self, house: &House, step: Step, number: usize) -> Option<Settings> {
+        // A time that no verb was told of is not known to anybody.
+        let told = match step {
+            Step::Wait { .. } | Step::SetBack { .. } | Step::Renew { .. } => false,
+            Step::Show { .. } | Step::Terminate { .. } | Step::TerminateOthers { .. } => {
+                !self.sessions.is_empty()
+            }
+            _ => true,
+        };
+        if told {
+            self.latest = self.latest.max(self.wall);
+        }
         match step {
             Step::SignIn {
                 person: who,
                 remembered,
-            } => self.sign_in(&house, who, remembered).await,
+            } => self.sign_in(house, who, remembered).await,
             Step::Show { token, address } if !self.tokens.is_empty() => {
                 let token = token % self.tokens.len();
-                self.show(&house, token, address, number).await;
+                self.show(house, token, address, number).await;
             }
             Step::Terminate {
                 person: who,
                 session,
             } => {
                 if let Some(session) = self.session(session) {
-                    self.terminate(&house, who, session, number).await;
+                    self.terminate(house, who, session, number).await;
                 }
             }
             Step::TerminateOthers {
@@ -231,31 +284,27 @@ impl Model {
                 session,
             } => {
                 if let Some(session) = self.session(session) {
-                    self.terminate_others(&house, who, session, number).await;
+                    self.terminate_others(house, who, session, number).await;
                 }
             }
             Step::Renew { session } => {
                 if let Some(session) = self.session(session) {
-                    self.renew(&house, session, number).await;
+                    self.renew(house, session, number).await;
                 }
             }
-            Step::List { person: who } => self.list(&house, who, number).await,
+            Step::List { person: who } => self.list(house, who, number).await,
             Step::Show { .. } => {}
-            Step::Flush => house
-                .sessions
-                .flush(self.wall)
-                .await
-                .expect("the store is in order"),
-            Step::Tidy => self.tidy(&house, number).await,
+            Step::Flush => flush(house, self.wall).await,
+            Step::Tidy => self.tidy(house, number).await,
             Step::Wait { seconds } => {
                 self.wall = self.wall.saturating_add(Duration::from_secs(seconds));
             }
             Step::SetBack { seconds } => {
                 self.wall = self.wall.saturating_sub(Duration::from_secs(seconds));
             }
-            Step::Restart { idle_minutes } => return self.restart(house, idle_minutes).await,
+            Step::Restart { idle_minutes } => return Some(self.restart(idle_minutes)),
         }
-        house
+        None
     }
 
     async fn sign_in(&mut self, house: &House, who: usize, remembered: bool) {
@@ -453,13 +502,8 @@ impl Model {
         );
     }
 
-    async fn restart(&mut self, house: House, idle_minutes: u64) -> House {
-        // A clean stop: what a crash may lose is not the model's matter.
-        house
-            .sessions
-            .flush(self.wall)
-            .await
-            .expect("the store is in order");
+    /// A clean stop, and another idle timeout: what a crash may lose is not the model's matter.
+    fn restart(&mut self, idle_minutes: u64) -> Settings {
         self.policy = Policy {
             idle_timeout: Duration::from_secs(60 * idle_minutes),
             ..policy()
@@ -467,14 +511,9 @@ impl Model {
         for session in &mut self.sessions {
             session.policies.push(self.policy);
         }
-        house
-            .restarted_with(
-                Settings {
-                    policy: self.policy,
-                    ..settings()
-                },
-                self.wall,
-            )
-            .await
+        Settings {
+            policy: self.policy,
+            ..settings()
+        }
     }
 }

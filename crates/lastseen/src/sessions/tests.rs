@@ -5,9 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::account::AccountSource;
-use crate::conformance::life::{Step, live};
+use crate::conformance::life::{Step, live, live_on_two_nodes};
 use crate::conformance::people::{
-    DAY, HOUR, House, LAPTOP, MORNING, account, after, person, visit,
+    DAY, Dice, HOUR, House, LAPTOP, MORNING, account, after, person, visit,
 };
 use crate::session::EndedBy;
 use crate::sessions::{TerminateError, Verdict};
@@ -169,5 +169,18 @@ proptest! {
     fn any_life_of_sessions_agrees_with_a_simple_model(steps in proptest::collection::vec(any_step(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(live(Arc::new(MemoryStore::new()), &steps));
+    }
+
+    #[test]
+    fn any_life_on_two_nodes_agrees_with_a_simple_model(
+        steps in proptest::collection::vec(any_step(), 1..60),
+        seed in 0_usize..1_000,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let dice = Dice::default();
+        for _ in 0..seed {
+            dice.roll();
+        }
+        runtime.block_on(live_on_two_nodes(Arc::new(MemoryStore::new()), &steps, &dice));
     }
 }

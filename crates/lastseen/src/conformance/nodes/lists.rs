@@ -1,7 +1,10 @@
 //! Two nodes say the same of an account.
 
 use super::{AnyStore, two_nodes};
-use crate::conformance::people::{LAPTOP, MORNING, PHONE, address, after, person, settings, visit};
+use crate::conformance::life;
+use crate::conformance::people::{
+    Dice, LAPTOP, MORNING, PHONE, address, after, person, settings, visit,
+};
 use crate::session::Session;
 use crate::time::Timestamp;
 
@@ -127,4 +130,10 @@ pub async fn the_last_use_is_the_latest_of_both_nodes_whoever_writes_last(store:
         .await;
     let found = found.expect("the store is in order").expect("it is active");
     assert_eq!(found.last_used_at, after(20));
+}
+
+/// Signing in, using, ending, waiting, tidying, restarting, now here and now there.
+pub async fn a_random_life_on_two_nodes_agrees_with_a_simple_model(store: AnyStore) {
+    let dice = Dice::default();
+    life::live_on_two_nodes(store, &life::random(600, 43), &dice).await;
 }
