@@ -303,11 +303,8 @@ impl Database {
             Ok(Err(PoolError::Backend(error))) => Err(error.into()),
             Ok(Err(PoolError::Closed)) => Err(Error::Closed),
             Ok(Err(error)) => Err(Error::Unreachable(error.to_string().into())),
-            // Whoever holds the connections waits for the database too, as a rule.
-            Err(_) if self.inner.pool.status().size < self.inner.options.connections.max(1) => {
-                Err(Error::TimedOut)
-            }
-            Err(_) => Err(Error::Overloaded),
+            // It cannot be reached, or whoever holds the connections waits for it too.
+            Err(_) => Err(Error::TimedOut),
         }
     }
 

@@ -18,7 +18,7 @@ pub enum Error {
     /// It took longer than [`Options::patience`](crate::Options::patience). What was asked may have happened.
     #[error("the database did not answer in time")]
     TimedOut,
-    /// More is waiting than there are connections for: refused, not done later.
+    /// More waits than is sensible, here or at the server: refused at once, not done later.
     #[error("too much is waiting for the database")]
     Overloaded,
     /// The database takes no writes: a standby, or told to be read-only.
