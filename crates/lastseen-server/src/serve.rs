@@ -69,7 +69,7 @@ async fn serve(
     let mut stop = Stop::listen()?;
     let hangup = hear(SignalKind::hangup())?;
     let storage = tokio::select! {
-        storage = Storage::open_in_turn(&effective.database) => storage?,
+        storage = Storage::open_in_turn(effective) => storage?,
         () = stop.asked() => return Ok(()),
     };
     let furniture = match purpose {

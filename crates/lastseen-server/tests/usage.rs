@@ -62,7 +62,16 @@ fn wrong_usage_is_one_line_and_status_2() {
         &["sessions", "list", "--ip", "10.0.0.0/99"],
         &["demo", "--listen", "0.0.0.0:0"],
         &["demo", "--database", "sqlite:x.db"],
-        &["serve", "--database", "postgres://ada:secret@localhost/x"],
+        &[
+            "migrate-store",
+            "sqlite:x.db",
+            "postgres://:secret@localhost",
+        ],
+        &[
+            "serve",
+            "--database",
+            "postgres://ada:secret@localhost/x?sslmode=any",
+        ],
     ] {
         let line = assert_fails(&run(directory.path(), arguments), 2);
         assert!(!line.contains("secret"), "{line}");

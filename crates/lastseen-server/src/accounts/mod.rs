@@ -5,12 +5,13 @@
 //! | [`name`] | the name, and when two spellings are one name |
 //! | [`password`] | the password, and which ones may become one |
 //! | [`hashing`] | Argon2id, bounded in number and memory |
-//! | [`store`], [`sqlite`] | what a store of accounts must do, and the one in SQLite |
+//! | [`store`], [`sqlite`], [`postgres`] | what a store of accounts must do, and the two that there are |
 //! | [`service`] | the verbs: add, list, password, disable, enable, remove |
 
 pub mod hashing;
 pub mod name;
 pub mod password;
+pub mod postgres;
 pub mod service;
 pub mod sqlite;
 pub mod store;
@@ -26,6 +27,7 @@ use lastseen::{Account, AccountSource};
 pub use hashing::{Asker, Busy, Hashing, HashingSettings, PasswordHash};
 pub use name::{AccountName, NameKey, NotAName};
 pub use password::{Password, PasswordRefusal, judge_new_password};
+pub use postgres::{POSTGRES_MIGRATIONS, PostgresAccountStore};
 pub use service::{AccountError, AccountSummary, Accounts};
 pub use sqlite::{MIGRATIONS, SqliteAccountStore};
 pub use store::{AccountStore, Added, Change, StoredAccount};

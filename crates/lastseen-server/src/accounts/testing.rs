@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use lastseen::store::memory::MemoryStore;
 use lastseen::{Clock, Entropy, SessionToken, Sessions, Settings, Timestamp, Verdict, Visit};
-use lastseen_sqlite::{Database, Options};
 use sha2::{Digest as _, Sha256};
 
-use super::{Accounts, Hashing, HashingSettings, MIGRATIONS, Password, SqliteAccountStore};
-use crate::sign_in::{Refused, SignIn, SignedIn, SqliteSignInStore, Visitor};
+use super::{AccountStore, Accounts, Hashing, HashingSettings, Password};
+use crate::sign_in::{Refused, SignIn, SignedIn, Visitor};
+use crate::storage::testing::{Kind, TestStorage};
 
 /// Randomness for tests: every draw differs, and every run draws the same.
 #[derive(Default)]
@@ -56,49 +56,63 @@ pub(crate) const GOOD_PASSWORD: &str = "violet otter plays chess";
 pub(crate) struct House {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) entropy: Arc<CountingEntropy>,
-    pub(crate) database: Database,
     pub(crate) sessions: Sessions,
     pub(crate) hashing: Hashing,
     pub(crate) accounts: Accounts,
     pub(crate) sign_in: SignIn,
-    folder: tempfile::TempDir,
+    pub(crate) database: TestStorage,
 }
 
 impl House {
-    pub(crate) async fn new() -> Self {
-        Self::with(HashingSettings::cheap()).await
+    pub(crate) async fn new(kind: Kind) -> Self {
+        Self::with(kind, HashingSettings::cheap()).await
     }
 
-    pub(crate) async fn with(settings: HashingSettings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    pub(crate) async fn with(kind: Kind, settings: HashingSettings) -> Self {
+        let database = TestStorage::new(kind).await;
         let (clock, entropy) = (
             Arc::new(TestClock::new()),
             Arc::new(CountingEntropy::default()),
         );
-        Self::open(folder, clock, entropy, settings).await
+        Self::over(database, clock, entropy, settings).await
     }
 
     /// The same after a restart of the server, with other settings for hashing perhaps. Sessions are gone.
     pub(crate) async fn restarted(self, settings: HashingSettings) -> Self {
-        self.database.close().await;
-        Self::open(self.folder, self.clock, self.entropy, settings).await
+        let database = self.database.reopened().await;
+        Self::over(database, self.clock, self.entropy, settings).await
     }
 
-    async fn open(
-        folder: tempfile::TempDir,
+    async fn over(
+        database: TestStorage,
         clock: Arc<TestClock>,
         entropy: Arc<CountingEntropy>,
         settings: HashingSettings,
     ) -> Self {
-        let path = folder.path().join("test.db");
-        let database = Database::open(path, &[MIGRATIONS], Options::default()).unwrap();
         let store = Arc::new(MemoryStore::new());
-        let sessions = Sessions::open(store, Settings::default(), clock.now())
-            .await
-            .unwrap();
+        let sessions = Sessions::open(store, Settings::default(), clock.now());
+        let sessions = sessions.await.unwrap();
+        Self::with_sessions(database, sessions, clock, entropy, settings)
+    }
+
+    /// Another node over the same database. That sessions are one is the business of their own store's tests.
+    pub(crate) async fn another_node(&self) -> Self {
+        let database = self.database.another().await;
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let settings = HashingSettings::cheap();
+        Self::with_sessions(database, self.sessions.clone(), clock, entropy, settings)
+    }
+
+    fn with_sessions(
+        database: TestStorage,
+        sessions: Sessions,
+        clock: Arc<TestClock>,
+        entropy: Arc<CountingEntropy>,
+        settings: HashingSettings,
+    ) -> Self {
         let hashing = Hashing::new(settings, entropy.clone()).unwrap();
         let accounts = Accounts::new(
-            Arc::new(SqliteAccountStore::new(database.clone())),
+            Arc::clone(&database.storage.accounts),
             sessions.clone(),
             hashing.clone(),
             clock.clone(),
@@ -108,25 +122,24 @@ impl House {
             accounts.clone(),
             sessions.clone(),
             hashing.clone(),
-            Arc::new(SqliteSignInStore::new(database.clone())),
+            Arc::clone(&database.storage.sign_in),
             clock.clone(),
             entropy.clone(),
         );
         Self {
             clock,
             entropy,
-            database,
             sessions,
             hashing,
             accounts,
             sign_in,
-            folder,
+            database,
         }
     }
 
     /// The same with an account called `ada`.
-    pub(crate) async fn with_ada() -> Self {
-        let house = Self::new().await;
+    pub(crate) async fn with_ada(kind: Kind) -> Self {
+        let house = Self::new(kind).await;
         house.add("ada").await;
         house
     }
@@ -170,15 +183,13 @@ impl House {
     }
 
     /// How many rows a table of the database has.
-    pub(crate) async fn rows(&self, table: &'static str) -> i64 {
-        let count = move |transaction: &lastseen_sqlite::rusqlite::Transaction<'_>| {
-            Ok(
-                transaction.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
-                    row.get(0)
-                })?,
-            )
-        };
-        self.database.read(count).await.unwrap()
+    pub(crate) fn rows(&self, table: &str) -> i64 {
+        self.database.rows(table)
+    }
+
+    /// The store of the accounts.
+    pub(crate) fn account_store(&self) -> Arc<dyn AccountStore> {
+        Arc::clone(&self.database.storage.accounts)
     }
 }
 

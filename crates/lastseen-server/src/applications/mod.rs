@@ -7,7 +7,7 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | [`name`], [`key`] | what people know an application by, and what it authenticates with |
-//! | [`store`], [`sqlite`] | what a store of applications must do, and the one in SQLite |
+//! | [`store`], [`sqlite`], [`postgres`] | what a store of applications must do, and the two that there are |
 //! | `known.rs` | those whose keys are accepted, as far as memory may say so |
 //! | [`service`] | the verbs: add, list, remove; whose key is this; begin a session |
 //! | [`links`] | links into the pages, which work once |
@@ -26,6 +26,7 @@ mod known;
 pub mod links;
 pub mod name;
 pub mod oauth;
+pub mod postgres;
 pub mod service;
 pub mod sqlite;
 pub mod store;
@@ -40,6 +41,7 @@ use utoipa::openapi::{OpenApi, RefOr};
 pub use home::ApplicationHomes;
 pub use key::ApplicationKey;
 pub use name::{ApplicationName, NotAnApplicationName};
+pub use postgres::{POSTGRES_MIGRATIONS, PostgresApplicationStore};
 pub use service::{Application, ApplicationError, ApplicationSummary, Applications};
 pub use sqlite::{MIGRATIONS, SqliteApplicationStore};
 pub use store::{ApplicationFollower, ApplicationStore};

@@ -205,6 +205,77 @@ impl ApplicationStore for SqliteApplicationStore {
             })
             .await
     }
+
+    async fn ways_back(
+        &self,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<StoredWayBack>, Unavailable> {
+        let after = after.map_or(Vec::new(), |after| after.as_bytes().to_vec());
+        self.tables
+            .read(move |transaction| {
+                let rows = transaction
+                    .prepare_cached(
+                        "SELECT session, application, address, expires_at FROM application_way_back
+                         WHERE session > ?1 ORDER BY session LIMIT ?2",
+                    )?
+                    .query_map(params![after, limit], |row| {
+                        Ok(StoredWayBack {
+                            session: SessionId::from_bytes(row.get(0)?),
+                            application: ApplicationId(row.get(1)?),
+                            address: row.get(2)?,
+                            expires_at: Timestamp::from_millisecond(row.get(3)?),
+                        })
+                    })?
+                    .collect::<Result<_, _>>()?;
+                Ok(rows)
+            })
+            .await
+    }
+
+    async fn last_number(&self) -> Result<ApplicationId, Unavailable> {
+        self.tables
+            .read(|transaction| {
+                let last: Option<u32> = transaction
+                    .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'application'")?
+                    .query_row([], |row| row.get(0))
+                    .optional()?;
+                Ok(ApplicationId(last.unwrap_or(0)))
+            })
+            .await
+    }
+
+    async fn restore(
+        &self,
+        applications: Vec<StoredApplication>,
+        last: ApplicationId,
+    ) -> Result<(), Unavailable> {
+        self.tables
+            .write(move |transaction| {
+                for application in &applications {
+                    transaction
+                        .prepare_cached(
+                            "INSERT INTO application (id, name, name_key, key_hash, added_at, is_leaving)
+                             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                        )?
+                        .execute(params![
+                            application.id.0,
+                            application.name.as_str(),
+                            application.name.key().as_str(),
+                            application.key_hash.as_bytes(),
+                            application.added_at.as_millisecond(),
+                            application.is_leaving,
+                        ])?;
+                }
+                transaction.execute("DELETE FROM sqlite_sequence WHERE name = 'application'", [])?;
+                transaction.execute(
+                    "INSERT INTO sqlite_sequence (name, seq) VALUES ('application', ?1)",
+                    [last.0],
+                )?;
+                Ok(())
+            })
+            .await
+    }
 }
 
 fn find_link(transaction: &Transaction<'_>, id: [u8; 16]) -> Result<Option<StoredLink>, Error> {

@@ -126,4 +126,22 @@ pub trait ApplicationStore: Send + Sync + 'static {
 
     /// The way back from a session's pages.
     async fn way_back(&self, session: SessionId) -> Result<Option<Box<str>>, Unavailable>;
+
+    /// Up to `limit` ways back that follow the one of the session `after` in the store's order. Fewer than `limit`
+    /// are the last.
+    async fn ways_back(
+        &self,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<StoredWayBack>, Unavailable>;
+
+    /// The number that was given to an application last; 0 where none was.
+    async fn last_number(&self) -> Result<ApplicationId, Unavailable>;
+
+    /// Keeps applications as another store had them; the next one gets a number after `last`.
+    async fn restore(
+        &self,
+        applications: Vec<StoredApplication>,
+        last: ApplicationId,
+    ) -> Result<(), Unavailable>;
 }

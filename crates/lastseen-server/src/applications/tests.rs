@@ -22,29 +22,27 @@ use lastseen::{
     Account, AccountId, AccountSource, Created, NewSession, Sessions, Settings, Store, Visit,
 };
 use lastseen_axum::{PublicUrl, SecurityHeaders, SessionsContext, SessionsLayer};
-use lastseen_sqlite::{Database, Options, SqliteStore};
+use rstest::rstest;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::{
-    ApplicationHomes, Applications, MIGRATIONS, SqliteApplicationStore, api, forms, oauth,
-};
+use super::{ApplicationHomes, Applications, api, forms, oauth};
 use crate::accounts::testing::{CountingEntropy, TestClock};
 use crate::sign_in::{ReturnHost, ReturnTargets};
+use crate::storage::testing::{Kind, TestStorage};
 
 const PUBLIC_URL: &str = "https://account.example";
 const CHROME: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
                       Chrome/120.0.0.0 Safari/537.36";
 
-/// A server without a listener, over a database in a folder that vanishes.
+/// A server without a listener, over a database that vanishes.
 struct Server {
     clock: Arc<TestClock>,
     entropy: Arc<CountingEntropy>,
-    database: Database,
+    database: TestStorage,
     sessions: Sessions,
     applications: Applications,
     router: Router,
-    folder: tempfile::TempDir,
 }
 
 /// What came back.
@@ -79,36 +77,29 @@ struct Application<'a> {
 }
 
 impl Server {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self::open(folder, Arc::new(TestClock::new()), Arc::default()).await
+    async fn new(kind: Kind) -> Self {
+        let database = TestStorage::new(kind).await;
+        Self::open(database, Arc::new(TestClock::new()), Arc::default()).await
     }
 
-    /// The same after a kill of the server: nothing is left but the file.
+    /// The same after a kill of the server: nothing is left but the database.
     async fn restarted(self) -> Self {
-        self.database.close().await;
-        Self::open(self.folder, self.clock, self.entropy).await
+        let database = self.database.reopened().await;
+        Self::open(database, self.clock, self.entropy).await
     }
 
     async fn open(
-        folder: tempfile::TempDir,
+        database: TestStorage,
         clock: Arc<TestClock>,
         entropy: Arc<CountingEntropy>,
     ) -> Self {
-        let database = Self::database(&folder);
-        let store = Arc::new(SqliteStore::new(database.clone()));
-        Self::over(store, database, folder, clock, entropy).await
-    }
-
-    fn database(folder: &tempfile::TempDir) -> Database {
-        let sets = [SqliteStore::MIGRATIONS, MIGRATIONS];
-        Database::open(folder.path().join("test.db"), &sets, Options::default()).unwrap()
+        let store = Arc::clone(&database.storage.sessions);
+        Self::over(store, database, clock, entropy).await
     }
 
     async fn over(
         store: Arc<dyn Store>,
-        database: Database,
-        folder: tempfile::TempDir,
+        database: TestStorage,
         clock: Arc<TestClock>,
         entropy: Arc<CountingEntropy>,
     ) -> Self {
@@ -118,7 +109,7 @@ impl Server {
             .await
             .unwrap();
         let applications = Applications::open(
-            Arc::new(SqliteApplicationStore::new(database.clone())),
+            Arc::clone(&database.storage.applications),
             sessions.clone(),
             clock.clone(),
             entropy.clone(),
@@ -153,7 +144,6 @@ impl Server {
             sessions,
             applications,
             router,
-            folder,
         }
     }
 

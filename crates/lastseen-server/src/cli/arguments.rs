@@ -76,6 +76,19 @@ pub(crate) enum Command {
         file: PathBuf,
     },
 
+    /// Copies accounts, applications and sessions into another database, which is empty; everybody stays signed in
+    ///
+    /// No server may work with either of them meanwhile. One that broke off is begun anew by asking for it again. Links
+    /// that nobody has followed yet and the counts of failed sign-ins are left behind.
+    MigrateStore {
+        /// The database to read: sqlite:PATH or postgres://...
+        #[arg(value_name = "FROM")]
+        from: String,
+        /// The database to fill: sqlite:PATH or postgres://...
+        #[arg(value_name = "TO")]
+        to: String,
+    },
+
     /// Prints the completions for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell

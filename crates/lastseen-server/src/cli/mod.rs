@@ -2,6 +2,7 @@
 //!
 //! - `arguments.rs`: commands and their arguments; `settings.rs`: the settings, which every command takes.
 //! - `account.rs`, `application.rs`, `sessions.rs`, `backup.rs`: commands about a database, beside a running server or alone.
+//! - `migrate_store.rs`: from one database to another.
 //! - `device.rs`, `check_config.rs`, `health.rs`, `documentation.rs`: commands that need no database.
 //! - `ask.rs`, `output.rs`, `text.rs`: talking with the person at the terminal.
 
@@ -14,6 +15,7 @@ mod check_config;
 mod device;
 mod documentation;
 mod health;
+mod migrate_store;
 pub(crate) mod output;
 mod sessions;
 mod settings;
@@ -64,6 +66,9 @@ fn try_run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Command::Application(command) => application::run(command, &Effective::work_out(typed)?),
         Command::Sessions(command) => sessions::run(command, &Effective::work_out(typed)?),
         Command::Backup { file } => backup::run(&file, &Effective::work_out(typed)?),
+        Command::MigrateStore { from, to } => {
+            migrate_store::run(&from, &to, &Effective::work_out(typed)?)
+        }
         Command::Health { url } => health::run(url.as_deref(), &Effective::work_out(typed)?),
         Command::Device { user_agents } => Effective::work_out(typed)
             .map_err(Failure::from)

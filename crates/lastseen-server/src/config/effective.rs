@@ -10,7 +10,8 @@ use lastseen_axum::{CookieDomain, PublicUrl};
 
 use crate::sign_in::ReturnHost;
 
-use super::typed::{Source, Typed};
+use super::postgres_url::PostgresUrl;
+use super::typed::{Source, Typed, quoted};
 use super::{SETTINGS, Setting, Wrong, value};
 
 /// The settings in force, each of its own type and within its bounds.
@@ -20,6 +21,8 @@ pub struct Effective {
     pub listen: SocketAddr,
     /// Where accounts and sessions are kept.
     pub database: DatabaseLocation,
+    /// How this node shares the database, where that is how it is kept.
+    pub node: NodeSettings,
     /// The address that browsers use; `None` is the listening address, known once the port is.
     pub public_url: Option<PublicUrl>,
     /// The networks whose word on a visitor's address counts.
@@ -44,8 +47,23 @@ pub struct Effective {
 /// Where accounts and sessions are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseLocation {
-    /// A file of SQLite's.
+    /// A file of SQLite's, which one process has open.
     Sqlite(PathBuf),
+    /// A database of PostgreSQL's, which any number of nodes share.
+    Postgres(PostgresUrl),
+}
+
+/// How this node shares a database with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSettings {
+    /// Where the database is without a pooler in between, if it is another address.
+    pub direct: Option<PostgresUrl>,
+    /// Connections held at most, besides those of the lease.
+    pub connections: u32,
+    /// How long this node may answer from memory after it last heard from the database.
+    pub lease: Duration,
+    /// What this node is called, where it was said.
+    pub name: Option<String>,
 }
 
 /// The form of the log on stderr.
@@ -66,6 +84,16 @@ impl Effective {
         };
         let listen = reader.one("listen", value::address);
         let database = reader.one("database", database);
+        let direct = reader.one("database-direct", postgres);
+        if direct.is_some() && matches!(database, Some(DatabaseLocation::Sqlite(_))) {
+            reader.wrong.push(Wrong::new(
+                "--database-direct: names PostgreSQL, but --database does not",
+            ));
+        }
+        // One would let a long list hold up every sign-in; more than a thousand is more than PostgreSQL bears.
+        let connections = reader.one("database-connections", |text| value::number(text, 2, 1_000));
+        let lease = reader.one("lease", lease);
+        let node_name = reader.one("node-name", node_name);
         let public_url = reader.one("public-url", public_url);
         let trusted_proxies = reader.all("trusted-proxy", value::network);
         let return_hosts = reader.all("return-host", return_host);
@@ -104,6 +132,12 @@ impl Effective {
         Ok(Self {
             listen: listen.ok_or_else(missing)?,
             database: database.ok_or_else(missing)?,
+            node: NodeSettings {
+                direct,
+                connections: connections.ok_or_else(missing)?,
+                lease: lease.ok_or_else(missing)?,
+                name: node_name,
+            },
             public_url,
             trusted_proxies,
             return_hosts,
@@ -177,8 +211,8 @@ impl Effective {
         warnings
     }
 
-    /// The settings in force as a settings file, each with where it comes from. No setting holds a secret; a password
-    /// in a database URL would be left out here.
+    /// The settings in force as a settings file, each with where it comes from. The only secret that a setting may
+    /// hold, the password in a database's address, is left out.
     pub fn to_file(&self) -> String {
         let mut text = String::new();
         for setting in SETTINGS {
@@ -214,6 +248,14 @@ impl Effective {
         match setting.key {
             "listen" => quoted(self.listen.to_string()),
             "database" => quoted(self.database.to_string()),
+            "database-direct" => self
+                .node
+                .direct
+                .as_ref()
+                .and_then(|url| quoted(url.to_string())),
+            "database-connections" => Some(self.node.connections.to_string()),
+            "lease" => quoted(value::duration_text(self.node.lease)),
+            "node-name" => self.node.name.clone().and_then(quoted),
             "public-url" => self
                 .public_url
                 .as_ref()
@@ -281,12 +323,7 @@ impl Reader<'_> {
                 Ok(value) => values.push(value),
                 Err(reason) => {
                     let name = typed.source.name(setting);
-                    // A URL may hold a password, which belongs on no terminal and in no log.
-                    let quoted = if text.contains("://") && text.contains('@') {
-                        "the URL".to_owned()
-                    } else {
-                        format!("{text:?}")
-                    };
+                    let quoted = quoted(text);
                     self.wrong
                         .push(Wrong::new(format!("{name}: {quoted} {reason}")));
                 }
@@ -328,20 +365,48 @@ fn public_url(text: &str) -> Result<PublicUrl, String> {
     PublicUrl::parse(text).map_err(|error| format!("is no public URL: {error}"))
 }
 
+impl DatabaseLocation {
+    /// The database that an address names: `sqlite:PATH` or `postgres://…`.
+    ///
+    /// # Errors
+    /// What is wrong with it, quoted without its password.
+    pub fn read(text: &str) -> Result<Self, String> {
+        database(text).map_err(|reason| format!("{} {reason}", quoted(text)))
+    }
+}
+
 fn database(text: &str) -> Result<DatabaseLocation, String> {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Err(
-            "names PostgreSQL, which this version cannot use: sqlite:PATH is what it knows"
-                .to_owned(),
-        );
+        return postgres(text).map(DatabaseLocation::Postgres);
     }
-    let path = text
-        .strip_prefix("sqlite:")
-        .ok_or("is no database like sqlite:lastseen.db")?;
+    let path = text.strip_prefix("sqlite:").ok_or(
+        "is no database like sqlite:lastseen.db or postgres://lastseen@db.example/lastseen",
+    )?;
     if path.is_empty() || path.contains('\0') {
         return Err("names no file: write sqlite:PATH".to_owned());
     }
     Ok(DatabaseLocation::Sqlite(PathBuf::from(path)))
+}
+
+fn postgres(text: &str) -> Result<PostgresUrl, String> {
+    PostgresUrl::read(text).map_err(|error| format!("names no database: it {error}"))
+}
+
+/// Below a second a node would lose its lease whenever the database is slow to answer; beyond ten a dead node would hold
+/// a termination up for longer than those who ask for one wait.
+fn lease(text: &str) -> Result<Duration, String> {
+    value::duration(text)
+        .ok()
+        .filter(|lease| (Duration::from_secs(1)..=Duration::from_secs(10)).contains(lease))
+        .ok_or_else(|| "does not lie between 1s and 10s".to_owned())
+}
+
+fn node_name(text: &str) -> Result<String, String> {
+    if (1..=64).contains(&text.len()) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("is no name of 1 to 64 bytes without control characters".to_owned())
+    }
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {
@@ -367,6 +432,7 @@ impl std::fmt::Display for DatabaseLocation {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite(path) => write!(formatter, "sqlite:{}", path.display()),
+            Self::Postgres(url) => write!(formatter, "{url}"),
         }
     }
 }
@@ -435,13 +501,54 @@ mod tests {
     }
 
     #[test]
-    fn postgresql_is_refused_without_repeating_the_password_in_its_url() {
-        let wrong = effective(&[("database", "postgres://ada:secret@host/db")]).unwrap_err();
-        let line = wrong[0].to_string();
-        assert!(
-            line.contains("PostgreSQL") && !line.contains("secret"),
-            "{line}"
-        );
+    fn no_password_of_a_database_is_shown_anywhere() {
+        let typed = [
+            ("database", "postgres://ada:secret@pooler/db"),
+            (
+                "database-direct",
+                "postgres://ada:secret@host/db?password=secret",
+            ),
+        ];
+        let effective = effective(&typed).unwrap();
+        let file = effective.to_file();
+        assert!(file.contains("postgres://ada@pooler/db"), "{file}");
+        assert!(file.contains("postgres://ada@host/db"), "{file}");
+        for shown in [file, format!("{effective:?}")] {
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_address_of_a_database_is_refused_without_its_password() {
+        for typed in [
+            ("database", "mysql://ada:secret@host/db"),
+            ("database", "mysql://host/db?password=secret"),
+            ("database-direct", "http://ada:secret@host/db"),
+        ] {
+            let wrong = effective(&[typed]).unwrap_err();
+            let line = wrong[0].to_string();
+            assert!(
+                line.starts_with(&format!("--{}: the URL", typed.0)),
+                "{line}"
+            );
+            assert!(!line.contains("secret"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_lease_lies_between_one_second_and_ten() {
+        assert_eq!(effective(&[]).unwrap().node.lease, Duration::from_secs(1));
+        assert!(effective(&[("lease", "10s")]).is_ok());
+        for text in ["0s", "11s", "1d", "500ms"] {
+            assert!(effective(&[("lease", text)]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_direct_way_to_postgresql_beside_a_file_is_refused() {
+        let wrong = effective(&[("database-direct", "postgres://host/db")]).unwrap_err();
+        assert_eq!(wrong.len(), 1);
+        assert!(wrong[0].to_string().starts_with("--database-direct: "));
     }
 
     #[test]
@@ -509,7 +616,9 @@ mod tests {
             ("metrics-listen", "127.0.0.1:9090"),
             ("return-host", "Wiki.example:8443"),
             ("cookie-domain", "sessions.example"),
-            ("database", "sqlite:a \"b\" \\.db"),
+            ("database", "postgres://ada@host/a%20b"),
+            ("database-direct", "postgres://ada@other/b"),
+            ("node-name", "Node \"1\""),
         ])
         .unwrap();
         let directory = tempfile::tempdir().unwrap();

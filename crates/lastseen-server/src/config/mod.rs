@@ -6,14 +6,17 @@
 //! - `setting.rs`: the table of settings.
 //! - `typed.rs`: what was typed, and where: flags win over the environment, the environment over the file.
 //! - `effective.rs`: what that means, with every value checked.
+//! - `postgres_url.rs`: the address of a PostgreSQL database, which never shows its password.
 //! - `value.rs`: how a duration, a size or an address is written.
 
 mod effective;
+mod postgres_url;
 mod setting;
 mod typed;
 mod value;
 
-pub use effective::{DatabaseLocation, Effective, LogFormat};
+pub use effective::{DatabaseLocation, Effective, LogFormat, NodeSettings};
+pub use postgres_url::PostgresUrl;
 pub use setting::{SETTINGS, Setting};
 pub use typed::{Source, Typed, TypedValue};
 pub(crate) use value::network;

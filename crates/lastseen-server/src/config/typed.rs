@@ -22,12 +22,29 @@ pub enum Source {
 }
 
 /// What was typed for one setting: one value, or for a repeatable setting any number of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TypedValue {
     /// The values, in the order in which they were given.
     pub values: Vec<String>,
     /// Where they were given.
     pub source: Source,
+}
+
+impl fmt::Debug for TypedValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = self.values.iter().map(|value| quoted(value));
+        formatter.debug_list().entries(values).finish()
+    }
+}
+
+/// A value for a person to see. A URL may hold a password, which belongs on no terminal and in no log.
+pub(super) fn quoted(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("://") && (lower.contains('@') || lower.contains("pass")) {
+        "the URL".to_owned()
+    } else {
+        format!("{text:?}")
+    }
 }
 
 /// What was typed for every setting. Nothing in here has been checked but the names.

@@ -13,9 +13,9 @@ use super::execute::execute;
 use super::message::Greeting;
 use super::{LONGEST_LINE, PATIENCE, PROTOCOL, Request, Response, address};
 use crate::app::{self, Limits};
-use crate::config::{DatabaseLocation, Effective};
+use crate::config::Effective;
 use crate::failure::{Failure, plain};
-use crate::storage::{NotOpened, Storage};
+use crate::storage::{NotOpened, Role, Storage};
 
 /// How often a command looks again whether the owner has opened its socket or has gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -40,7 +40,7 @@ pub(super) async fn carry_out(
     request: Request,
     mut row: impl FnMut(Response) -> Result<(), Failure>,
 ) -> Result<Option<String>, Failure> {
-    match find_way(&effective.database).await? {
+    match find_way(effective).await? {
         Way::Owner(mut owner) => {
             owner.ask(&request).await?;
             loop {
@@ -86,10 +86,10 @@ fn end_or_row(
 }
 
 /// Finds the way to the database. Nothing has been done when this fails.
-async fn find_way(location: &DatabaseLocation) -> Result<Way, Failure> {
+async fn find_way(effective: &Effective) -> Result<Way, Failure> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let file = match Storage::open(location).await {
+        let file = match Storage::open(effective, Role::Command).await {
             Ok(storage) => return Ok(Way::Own(storage)),
             Err(NotOpened::InUse { file, .. }) => file,
             Err(NotOpened::Failed(failure)) => return Err(failure),

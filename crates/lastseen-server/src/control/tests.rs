@@ -14,12 +14,12 @@ use super::*;
 use crate::accounts::Password;
 use crate::app::{self, Limits, Services};
 use crate::config::{DatabaseLocation, Typed};
-use crate::storage::Storage;
+use crate::storage::{Role, Storage};
 
 async fn services(directory: &Path) -> Services {
-    let effective = Effective::work_out(Typed::default()).unwrap();
-    let location = DatabaseLocation::Sqlite(directory.join("lastseen.db"));
-    let storage = Storage::open(&location).await.unwrap();
+    let mut effective = Effective::work_out(Typed::default()).unwrap();
+    effective.database = DatabaseLocation::Sqlite(directory.join("lastseen.db"));
+    let storage = Storage::open(&effective, Role::Node).await.unwrap();
     app::open(storage, &effective, Limits::OfSettings)
         .await
         .unwrap()

@@ -92,7 +92,7 @@ impl Inner {
                 ip_address = visitor.shown_address(),
                 "change of the password refused: the current one is wrong"
             );
-            return Err(self.failed(reservation).await.into());
+            return Err(self.failed(reservation, visitor).await.into());
         }
         drop(reservation);
         let hash = self

@@ -4,8 +4,9 @@
 //! reached only through them says nothing yet: half of them may succeed, and only failures count. Whoever
 //! comes in that moment waits for one of them to be judged.
 //!
-//! This is memory of one process, and nothing of it is ever written: one process has the database to
-//! itself, and what it was judging when it was killed was no failure.
+//! This is memory of one process, and nothing of it is ever written: what it was judging when it was killed
+//! was no failure. Where several processes share the database each lets in as many as there is room for, and
+//! what is too much of that is found out before a verdict is told: see [`super::service`].
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! | [`throttle`] | how many failures are too many: the rules |
 //! | [`in_flight`] | tries that are still being judged |
 //! | [`known_browser`] | the mark of a browser that has signed in before |
-//! | [`store`], [`sqlite`] | what must be remembered over a restart, and where |
+//! | [`store`], [`sqlite`], [`postgres`] | what must be remembered over a restart, and where |
 //! | [`service`], [`change`], [`set_up`] | the verbs: sign in, change the password, make the first account |
 //! | [`return_target`], [`return_path`], [`return_host`] | the way back after sign-in: paths of this server, named hosts |
 //! | [`api`] | the JSON requests: `POST /api/v1/sign-in`, `POST /api/v1/password` |
@@ -17,6 +17,7 @@ pub mod change;
 pub mod forms;
 pub mod in_flight;
 pub mod known_browser;
+pub mod postgres;
 pub mod return_host;
 pub mod return_path;
 pub mod return_target;
@@ -30,6 +31,7 @@ mod tests;
 pub mod throttle;
 
 pub use change::ChangeRefused;
+pub use postgres::PostgresSignInStore;
 pub use return_host::ReturnHost;
 pub use return_path::ReturnPath;
 pub use return_target::{ReturnTarget, ReturnTargets};
@@ -37,4 +39,4 @@ pub use service::{Refused, SignIn, SignedIn, Visitor};
 pub use set_up::{SetUpLink, SetUpRefused};
 pub use sqlite::SqliteSignInStore;
 pub use statistics::SignInStatistics;
-pub use store::SignInStore;
+pub use store::{OfferedLink, SignInStore, StoredBrowser};

@@ -19,7 +19,7 @@ use super::known_browser::{BrowserMark, new_mark};
 use super::set_up::SetUp;
 use super::statistics::{Counted, SignInStatistics};
 use super::store::SignInStore;
-use super::throttle::{Counter, Counters, NotNow, Wait};
+use super::throttle::{Counter, Counters, Counts, NotNow, Tries, Wait};
 use crate::accounts::hashing::Verdict;
 use crate::accounts::{
     AccountName, Accounts, Busy, Hashing, NameKey, Password, PasswordHash, StoredAccount,
@@ -96,7 +96,7 @@ pub(super) struct Inner {
     pub(super) accounts: Accounts,
     pub(super) sessions: Sessions,
     pub(super) hashing: Hashing,
-    store: Arc<dyn SignInStore>,
+    pub(super) store: Arc<dyn SignInStore>,
     in_flight: Arc<InFlight>,
     /// Places for tries that wait for others to be judged.
     waiting: Semaphore,
@@ -229,7 +229,7 @@ impl Inner {
             ip_address = visitor.shown_address(),
             "sign-in refused"
         );
-        Err(self.failed(reservation).await)
+        Err(self.failed(reservation, visitor).await)
     }
 
     /// The counter of a browser that has signed in to this account before.
@@ -262,7 +262,26 @@ impl Inner {
     ) -> Result<(Verdict, Reservation), Refused> {
         let reservation = self.reserve(counters, visitor).await?;
         let verdict = self.hashing.verify(password, hash, like).await?;
+        if self.store.is_shared() {
+            // Tries that other processes let in at the same time took no room from this one. The limit is on what
+            // anybody is told: whatever the verdict is, it is not told beyond it.
+            let (now, failures) = (self.now(), self.store.failures(counters, self.now()).await?);
+            self.still_fits(&failures, now, visitor)?;
+        }
         Ok((verdict, reservation))
+    }
+
+    /// Whether the failures so far leave room for telling a verdict.
+    fn still_fits(
+        &self,
+        failures: &Counts,
+        now: Timestamp,
+        visitor: &Visitor,
+    ) -> Result<(), Refused> {
+        match failures.admit(Tries::default(), now) {
+            Err(NotNow::TooMany(wait)) if self.store.is_shared() => Err(too_many(wait, visitor)),
+            _ => Ok(()),
+        }
     }
 
     /// Lets a try in, once it is clear whether it may come.
@@ -275,14 +294,7 @@ impl Inner {
             let store = self.store.as_ref();
             match self.in_flight.admit(counters, store, self.now()).await? {
                 Ok(reservation) => return Ok(reservation),
-                Err(NotNow::TooMany(wait)) => {
-                    tracing::warn!(
-                        retry_after_seconds = wait.as_seconds(),
-                        ip_address = visitor.shown_address(),
-                        "sign-in throttled"
-                    );
-                    return Err(Refused::TooMany(wait));
-                }
+                Err(NotNow::TooMany(wait)) => return Err(too_many(wait, visitor)),
                 Err(NotNow::Undecided) if place.is_none() => {
                     place = Some(self.waiting.try_acquire().map_err(|_taken| Busy)?);
                     judged.await;
@@ -312,7 +324,7 @@ impl Inner {
         }
         match self.begin_session(&account, remembered, visitor).await? {
             Some(signed_in) => Ok(signed_in),
-            None => Err(self.failed(reservation).await),
+            None => Err(self.failed(reservation, visitor).await),
         }
     }
 
@@ -320,10 +332,14 @@ impl Inner {
     ///
     /// Where it cannot be counted, the answer says no more than a right password would get, whose session
     /// could not be written either.
-    pub(super) async fn failed(&self, reservation: Reservation) -> Refused {
-        let counters = reservation.counters;
-        match self.store.count_failure(counters, self.now()).await {
-            Ok(()) => Refused::Credentials,
+    pub(super) async fn failed(&self, reservation: Reservation, visitor: &Visitor) -> Refused {
+        let (counters, now) = (reservation.counters, self.now());
+        match self.store.count_failure(counters, now).await {
+            // Of those that several processes judged at once, no more are told than there was room for.
+            Ok(before) => match self.still_fits(&before, now, visitor) {
+                Ok(()) => Refused::Credentials,
+                Err(refused) => refused,
+            },
             Err(fault) => fault.into(),
         }
     }
@@ -387,6 +403,16 @@ impl Inner {
             now,
         }))
     }
+}
+
+/// Too many failures came before.
+fn too_many(wait: Wait, visitor: &Visitor) -> Refused {
+    tracing::warn!(
+        retry_after_seconds = wait.as_seconds(),
+        ip_address = visitor.shown_address(),
+        "sign-in throttled"
+    );
+    Refused::TooMany(wait)
 }
 
 /// A name that somebody typed, whatever it is.

@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lastseen::token::{Secret, SecretHash, SetUpSecret};
+use lastseen::token::{Secret, SetUpSecret};
 use lastseen::{Timestamp, Unavailable};
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::service::{Inner, SignIn, SignedIn, Visitor, to_the_end};
+use super::store::OfferedLink;
 use crate::accounts::{AccountError, Busy, NotAName, Password, PasswordRefusal};
 
 /// How long the link is good: the contract's hour.
@@ -66,39 +67,38 @@ impl From<AccountError> for SetUpRefused {
     }
 }
 
-/// The one link that may be good. It lives in memory: the next start prints another, and this one is dead.
+/// What this process does about the first account.
 #[derive(Default)]
 pub(super) struct SetUp {
-    link: Mutex<Option<Good>>,
+    /// The public name of the link that it offered last.
+    offered: Mutex<Option<[u8; 16]>>,
     /// Held by the one who is making the first account, so that of fifty who press at once one pays for a hash.
     making: tokio::sync::Mutex<()>,
 }
 
-#[derive(Clone, Copy)]
-struct Good {
-    hash: SecretHash,
-    expires_at: Timestamp,
-}
-
 impl SignIn {
-    /// Makes a new link, if there is no account; the one before it is worth nothing any more.
+    /// Makes a new link, if there is no account; the one that this process made before it is worth nothing any
+    /// more. Where several processes share the database, each takes the links of all.
     ///
     /// # Errors
     /// [`Unavailable`].
     pub async fn offer_set_up(&self) -> Result<Option<SetUpLink>, Unavailable> {
         let inner = &self.inner;
         if inner.accounts.store().count().await? > 0 {
-            *inner.set_up.link.lock() = None;
+            inner.store.forget_set_up().await?;
             return Ok(None);
         }
         let mut name = [0; 16];
         inner.entropy.fill(&mut name);
         let secret = Secret::<SetUpSecret>::generate(name, inner.entropy.as_ref());
         let expires_at = inner.now().saturating_add(GOOD_FOR);
-        *inner.set_up.link.lock() = Some(Good {
-            hash: secret.hash(),
+        let link = OfferedLink {
+            id: name,
+            secret_hash: secret.hash(),
             expires_at,
-        });
+        };
+        let before = inner.set_up.offered.lock().replace(name);
+        inner.store.offer_set_up(link, before).await?;
         let path = Zeroizing::new(format!(
             "/set-up/{}",
             Zeroizing::new(secret.reveal()).as_str()
@@ -137,10 +137,10 @@ impl Inner {
         let Some(secret) = Secret::<SetUpSecret>::parse(secret) else {
             return Ok(false);
         };
-        let Some(good) = *self.set_up.link.lock() else {
+        let Some(good) = self.store.find_set_up(&secret.name()).await? else {
             return Ok(false);
         };
-        if self.now() >= good.expires_at || good.hash != secret.hash() {
+        if self.now() >= good.expires_at || good.secret_hash != secret.hash() {
             return Ok(false);
         }
         Ok(self.accounts.store().count().await? == 0)
@@ -160,7 +160,10 @@ impl Inner {
         }
         // The store adds it only where there is none yet, so even another process could not come between.
         let account = self.accounts.add_first(name, password).await?;
-        *self.set_up.link.lock() = None;
+        if let Err(fault) = self.store.forget_set_up().await {
+            // It is worth nothing anyway, now that there is an account.
+            tracing::warn!(%fault, "the set-up link could not be forgotten");
+        }
         tracing::info!(
             account = %account.id,
             ip_address = visitor.shown_address(),

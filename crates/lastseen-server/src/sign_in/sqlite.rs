@@ -1,13 +1,16 @@
 //! What sign-in remembers, in SQLite.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use lastseen::token::SecretHash;
 use lastseen::{AccountId, Timestamp, Unavailable};
 use lastseen_sqlite::{Database, Error};
+use parking_lot::Mutex;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::known_browser::{BrowserMark, MOST_BROWSERS};
-use super::store::SignInStore;
+use super::store::{OfferedLink, SignInStore, StoredBrowser};
 use super::throttle::{Counter, Counters, Counts, Pressure, RecentFailures};
 use crate::storage::sqlite::Tables;
 
@@ -19,6 +22,8 @@ const SWEPT_PER_FAILURE: u32 = 8;
 #[derive(Clone)]
 pub struct SqliteSignInStore {
     tables: Tables,
+    /// One process has the database to itself, so it is the only one that can be shown its link.
+    set_up: Arc<Mutex<Option<OfferedLink>>>,
 }
 
 impl SqliteSignInStore {
@@ -26,6 +31,7 @@ impl SqliteSignInStore {
     pub fn new(database: Database) -> Self {
         Self {
             tables: Tables::of(database),
+            set_up: Arc::default(),
         }
     }
 }
@@ -39,16 +45,24 @@ impl SignInStore for SqliteSignInStore {
             .await
     }
 
-    async fn count_failure(&self, counters: Counters, now: Timestamp) -> Result<(), Unavailable> {
+    async fn count_failure(
+        &self,
+        counters: Counters,
+        now: Timestamp,
+    ) -> Result<Counts, Unavailable> {
         // The one writer has the database to itself from the reading to the writing: none gets lost.
         self.tables
             .write(move |transaction| {
-                let counts = read_counts(transaction, &counters, now)?.with_one_failure(now);
-                write_counts(transaction, &counters, &counts)?;
+                let before = read_counts(transaction, &counters, now)?;
+                write_counts(transaction, &counters, &before.with_one_failure(now))?;
                 sweep(transaction, now, SWEPT_PER_FAILURE)?;
-                Ok(())
+                Ok(before)
             })
             .await
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     async fn forget(&self, now: Timestamp) -> Result<u64, Unavailable> {
@@ -125,6 +139,80 @@ impl SignInStore for SqliteSignInStore {
             Ok(())
         })
         .await
+    }
+
+    async fn known_browsers(
+        &self,
+        after: Option<&StoredBrowser>,
+        limit: u32,
+    ) -> Result<Vec<StoredBrowser>, Unavailable> {
+        let (account, id) = match after {
+            Some(after) => (after.account.as_str().to_owned(), after.id.to_vec()),
+            None => (String::new(), Vec::new()),
+        };
+        self.tables
+            .read(move |transaction| {
+                transaction
+                    .prepare_cached(
+                        "SELECT account_id, browser_id, secret_hash, returned, last_used_at FROM known_browser
+                         WHERE (account_id, browser_id) > (?1, ?2) ORDER BY account_id, browser_id LIMIT ?3",
+                    )?
+                    .query_map(params![account, id, limit], |row| {
+                        let account: String = row.get(0)?;
+                        let Ok(account) = AccountId::new(&account) else {
+                            return Ok(Err(Error::Corrupt("a browser's account has no id".into())));
+                        };
+                        Ok(Ok(StoredBrowser {
+                            account,
+                            id: row.get(1)?,
+                            secret_hash: SecretHash::from_bytes(row.get(2)?),
+                            returned: row.get(3)?,
+                            last_used_at: Timestamp::from_millisecond(row.get(4)?),
+                        }))
+                    })?
+                    .map(|row| row?)
+                    .collect()
+            })
+            .await
+    }
+
+    async fn restore_browsers(&self, browsers: Vec<StoredBrowser>) -> Result<(), Unavailable> {
+        self.tables
+            .write(move |transaction| {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT INTO known_browser (account_id, browser_id, secret_hash, returned, last_used_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?;
+                for browser in &browsers {
+                    insert.execute(params![
+                        browser.account.as_str(),
+                        browser.id,
+                        browser.secret_hash.as_bytes(),
+                        browser.returned,
+                        browser.last_used_at.as_millisecond(),
+                    ])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn offer_set_up(
+        &self,
+        link: OfferedLink,
+        _before: Option<[u8; 16]>,
+    ) -> Result<(), Unavailable> {
+        *self.set_up.lock() = Some(link);
+        Ok(())
+    }
+
+    async fn find_set_up(&self, id: &[u8; 16]) -> Result<Option<OfferedLink>, Unavailable> {
+        Ok(self.set_up.lock().filter(|link| link.id == *id))
+    }
+
+    async fn forget_set_up(&self) -> Result<(), Unavailable> {
+        *self.set_up.lock() = None;
+        Ok(())
     }
 }
 

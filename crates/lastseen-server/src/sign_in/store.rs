@@ -1,6 +1,7 @@
-//! What a store must do for sign-in: keep failures, and the browsers that an account knows.
+//! What a store must do for sign-in: keep failures, the browsers that an account knows, and the set-up link.
 
 use async_trait::async_trait;
+use lastseen::token::SecretHash;
 use lastseen::{AccountId, Timestamp, Unavailable};
 
 use super::known_browser::BrowserMark;
@@ -17,8 +18,15 @@ pub trait SignInStore: Send + Sync + 'static {
     /// Where it is known that none could be counted, this fails: what cannot be counted is not judged.
     async fn failures(&self, counters: Counters, now: Timestamp) -> Result<Counts, Unavailable>;
 
-    /// Counts a failure at `now`.
-    async fn count_failure(&self, counters: Counters, now: Timestamp) -> Result<(), Unavailable>;
+    /// Counts a failure at `now`. Answers with those that counted before it: no two are told the same.
+    async fn count_failure(
+        &self,
+        counters: Counters,
+        now: Timestamp,
+    ) -> Result<Counts, Unavailable>;
+
+    /// Whether other processes let tries in beside this one, so that more may be under way than there is room for.
+    fn is_shared(&self) -> bool;
 
     /// Forgets every failure that does not count any more. Says how many rows went.
     async fn forget(&self, now: Timestamp) -> Result<u64, Unavailable>;
@@ -41,4 +49,57 @@ pub trait SignInStore: Send + Sync + 'static {
         new: &BrowserMark,
         now: Timestamp,
     ) -> Result<(), Unavailable>;
+
+    /// Up to `limit` browsers that accounts know, which follow `after` in the store's order. Fewer than `limit` are
+    /// the last.
+    async fn known_browsers(
+        &self,
+        after: Option<&StoredBrowser>,
+        limit: u32,
+    ) -> Result<Vec<StoredBrowser>, Unavailable>;
+
+    /// Keeps browsers as another store had them; their accounts are there.
+    async fn restore_browsers(&self, browsers: Vec<StoredBrowser>) -> Result<(), Unavailable>;
+
+    /// Keeps what is left of a set-up link, for whichever process it is shown to; in place of `before`, one that
+    /// this process offered earlier.
+    ///
+    /// One process alone keeps it in memory: then a restart is the end of the link.
+    async fn offer_set_up(
+        &self,
+        link: OfferedLink,
+        before: Option<[u8; 16]>,
+    ) -> Result<(), Unavailable>;
+
+    /// The set-up link with this public name that was offered.
+    async fn find_set_up(&self, id: &[u8; 16]) -> Result<Option<OfferedLink>, Unavailable>;
+
+    /// Forgets every set-up link: there is an account.
+    async fn forget_set_up(&self) -> Result<(), Unavailable>;
+}
+
+/// A browser that an account knows, as a store keeps it.
+#[derive(Clone, Debug)]
+pub struct StoredBrowser {
+    /// The account.
+    pub account: AccountId,
+    /// The public name of the browser's mark.
+    pub id: [u8; 16],
+    /// What is kept of the mark's secret.
+    pub secret_hash: SecretHash,
+    /// Whether the browser has ever brought a mark back.
+    pub returned: bool,
+    /// When it last signed in.
+    pub last_used_at: Timestamp,
+}
+
+/// What is kept of a link that makes the first account.
+#[derive(Clone, Copy, Debug)]
+pub struct OfferedLink {
+    /// Its public name.
+    pub id: [u8; 16],
+    /// What is kept of its secret.
+    pub secret_hash: SecretHash,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
 }

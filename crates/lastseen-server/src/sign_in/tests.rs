@@ -1,5 +1,6 @@
 //! Signing in, over a real database and by a clock that stands still.
 
+mod nodes;
 mod passwords;
 mod requests;
 mod set_up;
@@ -8,12 +9,14 @@ mod throttling;
 use std::sync::Arc;
 
 use lastseen::EndedBy;
+use rstest::rstest;
 use zeroize::Zeroizing;
 
 use super::Refused;
 use super::service::{SignedIn, Visitor};
 use crate::accounts::testing::{GOOD_PASSWORD, House, visitor};
-use crate::accounts::{AccountStore as _, HashingSettings, NameKey, Password, SqliteAccountStore};
+use crate::accounts::{HashingSettings, NameKey, Password};
+use crate::storage::testing::Kind;
 
 /// The same visitor, with the session cookie and the mark that a sign-in gave.
 fn coming_back(address: &str, signed_in: SignedIn) -> Visitor {
@@ -24,9 +27,12 @@ fn coming_back(address: &str, signed_in: SignedIn) -> Visitor {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_right_name_and_password_begin_a_session() {
-    let house = House::with_ada().await;
+async fn the_right_name_and_password_begin_a_session(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     let signed_in = house
         .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
         .await
@@ -41,9 +47,10 @@ async fn the_right_name_and_password_begin_a_session() {
     assert_eq!(house.sign_in.statistics().succeeded, 1);
 }
 
+#[rstest]
 #[tokio::test]
-async fn remember_this_device_is_remembered() {
-    let house = House::with_ada().await;
+async fn remember_this_device_is_remembered(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let house = House::with_ada(kind).await;
     let password = Password::new(GOOD_PASSWORD);
     let remembered = house
         .sign_in
@@ -53,9 +60,12 @@ async fn remember_this_device_is_remembered() {
     assert!(remembered.session.remembered);
 }
 
+#[rstest]
 #[tokio::test]
-async fn unknown_name_wrong_password_and_disabled_account_take_the_same_steps() {
-    let house = House::with_ada().await;
+async fn unknown_name_wrong_password_and_disabled_account_take_the_same_steps(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     house.add("grace").await;
     house.accounts.disable("grace").await.unwrap();
     let too_long = "x".repeat(129);
@@ -84,9 +94,12 @@ async fn unknown_name_wrong_password_and_disabled_account_take_the_same_steps() 
     assert_eq!(house.sign_in.statistics().refused, 9);
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_same_browser_signing_in_again_has_one_session() {
-    let house = House::with_ada().await;
+async fn the_same_browser_signing_in_again_has_one_session(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     house.add("grace").await;
     let first = house
         .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
@@ -105,9 +118,12 @@ async fn the_same_browser_signing_in_again_has_one_session() {
     assert!(house.accepts(&third.token).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_failed_sign_in_leaves_the_session_of_the_browser_alone() {
-    let house = House::with_ada().await;
+async fn a_failed_sign_in_leaves_the_session_of_the_browser_alone(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     let first = house
         .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
         .await
@@ -122,9 +138,12 @@ async fn a_failed_sign_in_leaves_the_session_of_the_browser_alone() {
     assert!(house.accepts(&token).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_token_that_this_server_did_not_make_is_neither_accepted_nor_harmful() {
-    let house = House::with_ada().await;
+async fn a_token_that_this_server_did_not_make_is_neither_accepted_nor_harmful(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     let planted = lastseen::SessionToken::generate([7; 16], house.entropy.as_ref());
     for token in [planted.reveal(), "garbage".to_owned(), String::new()] {
         let visitor = Visitor {
@@ -137,15 +156,16 @@ async fn a_token_that_this_server_did_not_make_is_neither_accepted_nor_harmful()
     assert!(!house.accepts(&planted).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_weaker_hash_is_replaced_at_sign_in() {
-    let house = House::with_ada().await;
+async fn a_weaker_hash_is_replaced_at_sign_in(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let house = House::with_ada(kind).await;
     let risen = HashingSettings {
         passes: 3,
         ..HashingSettings::cheap()
     };
     let house = house.restarted(risen).await;
-    let store = SqliteAccountStore::new(house.database.clone());
+    let store = house.account_store();
     let hash = async || {
         let account = store
             .find_by_name(&NameKey::of("ada"))
@@ -178,8 +198,11 @@ async fn a_weaker_hash_is_replaced_at_sign_in() {
     assert_eq!(hash().await.0, after);
 }
 
+#[rstest]
 #[tokio::test]
-async fn past_the_bound_of_hashing_a_try_is_turned_away_and_not_counted() {
+async fn past_the_bound_of_hashing_a_try_is_turned_away_and_not_counted(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
     let settings = HashingSettings {
         memory: 8_192,
         passes: 2,
@@ -187,7 +210,7 @@ async fn past_the_bound_of_hashing_a_try_is_turned_away_and_not_counted() {
         waiting: 2,
         ..HashingSettings::cheap()
     };
-    let house = Arc::new(House::with(settings).await);
+    let house = Arc::new(House::with(kind, settings).await);
     house.add("ada").await;
     let tries = (0..8).map(|_| {
         let house = Arc::clone(&house);
@@ -220,9 +243,12 @@ async fn past_the_bound_of_hashing_a_try_is_turned_away_and_not_counted() {
     ));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_sign_in_that_nobody_waits_for_counts_all_the_same() {
-    let house = House::with_ada().await;
+async fn a_sign_in_that_nobody_waits_for_counts_all_the_same(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     for _ in 0..10 {
         tokio::select! {
             biased;
@@ -240,10 +266,13 @@ async fn a_sign_in_that_nobody_waits_for_counts_all_the_same() {
 }
 
 /// Disables an account while people sign in to it, over and over: nobody is left signed in.
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_left_signed_in_to_an_account_that_is_disabled_meanwhile() {
+async fn nobody_is_left_signed_in_to_an_account_that_is_disabled_meanwhile(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
     for _ in 0..20 {
-        let house = Arc::new(House::with_ada().await);
+        let house = Arc::new(House::with_ada(kind).await);
         let signing_in: Vec<_> = (0..8)
             .map(|number| {
                 let house = Arc::clone(&house);

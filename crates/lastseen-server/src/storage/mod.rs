@@ -1,21 +1,26 @@
 //! The database that everything is kept in.
 //!
 //! This is the one room that knows of which kind it is: everybody else is handed stores. `sqlite.rs` is the file that one
-//! process owns.
+//! process owns, `postgres.rs` the database that any number of nodes share,
+//! `copy.rs` the way from one to another.
 
+pub(crate) mod copy;
+mod postgres;
 pub(crate) mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lastseen::Store;
+use lastseen::{Store, Unavailable};
 use tokio::time::{Instant, sleep};
 
 use crate::accounts::AccountStore;
 use crate::applications::ApplicationStore;
-use crate::config::DatabaseLocation;
+use crate::config::{DatabaseLocation, Effective};
 use crate::failure::Failure;
 use crate::sign_in::SignInStore;
 
@@ -25,6 +30,15 @@ const WAIT_FOR_DATABASE: Duration = Duration::from_secs(5);
 
 /// How often it looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Who opens a database.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// A server, which may answer from memory as long as the database lets it.
+    Node,
+    /// A command, which asks the database each time and soon goes.
+    Command,
+}
 
 /// An open database: the stores in it, and what it can do as a whole. Cheap to clone.
 #[derive(Clone)]
@@ -48,6 +62,21 @@ trait Whole: Send + Sync {
 
     /// Writes a consistent copy to a new file.
     async fn back_up(&self, destination: &Path) -> Result<(), Failure>;
+
+    /// Who else works with it at this moment, in words for a person.
+    async fn user(&self) -> Result<Option<String>, Unavailable>;
+
+    /// Whether there are no accounts, applications and sessions in it.
+    async fn is_empty(&self) -> Result<bool, Unavailable>;
+
+    /// Whether a copy into it has begun and not ended.
+    async fn is_half_copied(&self) -> Result<bool, Unavailable>;
+
+    /// Empties it, and notes that a copy into it begins. In one step.
+    async fn begin_copy(&self) -> Result<(), Unavailable>;
+
+    /// Notes that the copy is complete.
+    async fn end_copy(&self) -> Result<(), Unavailable>;
 
     /// Finishes what waits, and lets go.
     async fn close(&self);
@@ -77,17 +106,33 @@ impl From<NotOpened> for Failure {
 
 impl Storage {
     /// Opens the database, makes its tables where there are none, and brings them up to date.
-    pub(crate) async fn open(location: &DatabaseLocation) -> Result<Self, NotOpened> {
-        match location {
+    pub(crate) async fn open(effective: &Effective, role: Role) -> Result<Self, NotOpened> {
+        let storage = Self::open_to_copy(effective, role).await?;
+        let failed = |failure| NotOpened::Failed(failure);
+        let is_half_copied = storage.whole.is_half_copied().await;
+        if is_half_copied.map_err(|error| failed(Failure::refused(error)))? {
+            storage.close().await;
+            return Err(failed(Failure::refused(format_args!(
+                "{}: a migration into it broke off, and must be asked for again: lastseen migrate-store",
+                effective.database
+            ))));
+        }
+        Ok(storage)
+    }
+
+    /// As [`Self::open`], also where it holds a part of a copy only.
+    pub(crate) async fn open_to_copy(effective: &Effective, role: Role) -> Result<Self, NotOpened> {
+        match &effective.database {
             DatabaseLocation::Sqlite(path) => sqlite::open(path).await,
+            DatabaseLocation::Postgres(url) => postgres::open(url, &effective.node, role).await,
         }
     }
 
     /// Opens the database as the server does: waits for a command that owns it.
-    pub(crate) async fn open_in_turn(location: &DatabaseLocation) -> Result<Self, Failure> {
+    pub(crate) async fn open_in_turn(effective: &Effective) -> Result<Self, Failure> {
         let deadline = Instant::now() + WAIT_FOR_DATABASE;
         loop {
-            match Self::open(location).await {
+            match Self::open(effective, Role::Node).await {
                 Ok(storage) => return Ok(storage),
                 Err(NotOpened::InUse { .. }) if Instant::now() < deadline => {
                     sleep(LOOK_AGAIN).await;

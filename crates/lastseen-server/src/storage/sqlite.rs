@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lastseen::Unavailable;
-use lastseen_sqlite::{Database, Error, MigrationSet, OpenError, Options, SqliteStore};
+use lastseen_sqlite::{Database, Error, Migration, MigrationSet, OpenError, Options, SqliteStore};
 use rusqlite::Transaction;
 
 use super::{NotOpened, Storage, Whole};
@@ -15,11 +15,33 @@ use crate::failure::Failure;
 use crate::sign_in::SqliteSignInStore;
 
 /// All tables.
-const MIGRATIONS: [MigrationSet; 3] = [
+const MIGRATIONS: [MigrationSet; 4] = [
     SqliteStore::MIGRATIONS,
     accounts::MIGRATIONS,
     applications::MIGRATIONS,
+    MigrationSet {
+        name: "copies",
+        migrations: &[Migration {
+            name: "copy",
+            sql: include_str!("migrations/sqlite_0001_copy.sql"),
+        }],
+    },
 ];
+
+/// Makes the database as if it were new. What belongs to accounts and applications goes with them.
+const EMPTY: &str = "
+    DELETE FROM last_use;
+    DELETE FROM session;
+    DELETE FROM account;
+    DELETE FROM policy;
+    UPDATE latest_time SET at = 0;
+    DELETE FROM built_in_account;
+    DELETE FROM sign_in_failure;
+    DELETE FROM sign_in_pressure;
+    DELETE FROM application;
+    DELETE FROM sqlite_sequence WHERE name = 'application';
+    INSERT OR IGNORE INTO copy_under_way (row) VALUES (1);
+";
 
 /// Opens the file, makes it where there is none, and brings it up to date.
 pub(super) async fn open(path: &Path) -> Result<Storage, NotOpened> {
@@ -49,24 +71,77 @@ fn storage(database: Database) -> Storage {
         accounts: Arc::new(SqliteAccountStore::new(database.clone())),
         sign_in: Arc::new(SqliteSignInStore::new(database.clone())),
         applications: Arc::new(SqliteApplicationStore::new(database.clone())),
-        whole: Arc::new(File(database)),
+        whole: Arc::new(File {
+            tables: Tables::of(database.clone()),
+            database,
+        }),
     }
 }
 
-struct File(Database);
+struct File {
+    database: Database,
+    tables: Tables,
+}
+
+impl File {
+    /// What one statement says of the whole.
+    async fn is(&self, statement: &'static str) -> Result<bool, Unavailable> {
+        let is = self.tables.read(move |transaction| {
+            let mut statement = transaction.prepare_cached(statement)?;
+            Ok(statement.query_row([], |row| row.get(0))?)
+        });
+        is.await
+    }
+
+    /// Carries statements out.
+    async fn write(&self, statements: &'static str) -> Result<(), Unavailable> {
+        self.tables
+            .write(move |transaction| Ok(transaction.execute_batch(statements)?))
+            .await
+    }
+}
 
 #[async_trait]
 impl Whole for File {
     fn owned_file(&self) -> Option<&Path> {
-        Some(self.0.path())
+        Some(self.database.path())
     }
 
     async fn back_up(&self, destination: &Path) -> Result<(), Failure> {
-        self.0.backup(destination).await.map_err(Failure::refused)
+        self.database
+            .backup(destination)
+            .await
+            .map_err(Failure::refused)
+    }
+
+    async fn user(&self) -> Result<Option<String>, Unavailable> {
+        // Nobody else can have it open.
+        Ok(None)
+    }
+
+    async fn is_empty(&self) -> Result<bool, Unavailable> {
+        self.is(
+            "SELECT NOT EXISTS (SELECT 1 FROM session) AND NOT EXISTS (SELECT 1 FROM built_in_account)
+                AND NOT EXISTS (SELECT 1 FROM application)",
+        )
+        .await
+    }
+
+    async fn is_half_copied(&self) -> Result<bool, Unavailable> {
+        self.is("SELECT EXISTS (SELECT 1 FROM copy_under_way)")
+            .await
+    }
+
+    async fn begin_copy(&self) -> Result<(), Unavailable> {
+        self.write(EMPTY).await
+    }
+
+    async fn end_copy(&self) -> Result<(), Unavailable> {
+        self.write("DELETE FROM copy_under_way").await
     }
 
     async fn close(&self) {
-        self.0.close().await;
+        self.database.close().await;
     }
 }
 

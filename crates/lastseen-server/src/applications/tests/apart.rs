@@ -61,7 +61,7 @@ async fn try_everything(stranger: &Application<'_>, owned: &Owned, own_ids: &[St
 }
 
 async fn live_apart(ids: Vec<String>) {
-    let server = Server::new().await;
+    let server = Server::new(Kind::Sqlite).await;
     let applications = [
         server.application("Shop").await,
         server.application("Forum").await,

@@ -48,9 +48,12 @@ fn assert_dead(answer: &Answer) {
     assert!(!answer.body.contains("<form"));
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_button_signs_the_session_in_to_the_pages_and_the_applications_token_stays() {
-    let server = Server::new().await;
+async fn the_button_signs_the_session_in_to_the_pages_and_the_applications_token_stays(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (token, id) = shop.begin("ada").await;
     let (path, expires_at) = link(&shop, "ada", &id).await;
@@ -73,9 +76,12 @@ async fn the_button_signs_the_session_in_to_the_pages_and_the_applications_token
     assert!(!server.accepts(&cookie).await && !server.accepts(&token).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_page_of_a_link_names_application_and_account_as_text() {
-    let server = Server::new().await;
+async fn the_page_of_a_link_names_application_and_account_as_text(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("<b>Shop</b>").await;
     let begun = shop
         .post(&sessions_of("ada"), json!({"name": "<script>ada</script>"}))
@@ -95,9 +101,12 @@ async fn the_page_of_a_link_names_application_and_account_as_text() {
     assert!(!page.headers.contains_key("set-cookie"));
 }
 
+#[rstest]
 #[tokio::test]
-async fn opening_a_link_uses_nothing_up_however_often_and_by_whom() {
-    let server = Server::new().await;
+async fn opening_a_link_uses_nothing_up_however_often_and_by_whom(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     let (path, _) = link(&shop, "ada", &id).await;
@@ -113,9 +122,10 @@ async fn opening_a_link_uses_nothing_up_however_often_and_by_whom() {
     assert_eq!(server.press(&path).await.status, StatusCode::SEE_OTHER);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_link_works_once() {
-    let server = Server::new().await;
+async fn a_link_works_once(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     let (path, _) = link(&shop, "ada", &id).await;
@@ -126,9 +136,12 @@ async fn a_link_works_once() {
     assert!(server.accepts(&cookie).await);
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_that_fifty_press_at_once_works_once() {
-    let server = Arc::new(Server::new().await);
+async fn a_link_that_fifty_press_at_once_works_once(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Arc::new(Server::new(kind).await);
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     let (path, _) = link(&shop, "ada", &id).await;
@@ -148,9 +161,12 @@ async fn a_link_that_fifty_press_at_once_works_once() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_link_is_good_for_a_minute_to_the_millisecond() {
-    let server = Server::new().await;
+async fn a_link_is_good_for_a_minute_to_the_millisecond(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     let (early, late) = (
@@ -165,9 +181,12 @@ async fn a_link_is_good_for_a_minute_to_the_millisecond() {
     assert_dead(&server.press(&late).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_link_dies_with_its_session_and_with_its_application() {
-    let server = Server::new().await;
+async fn a_link_dies_with_its_session_and_with_its_application(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     let (path, _) = link(&shop, "ada", &id).await;
@@ -181,9 +200,12 @@ async fn a_link_dies_with_its_session_and_with_its_application() {
     assert_dead(&server.press(&path).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_link_that_was_given_out_works_after_a_restart_and_one_that_was_used_does_not() {
-    let server = Server::new().await;
+async fn a_link_that_was_given_out_works_after_a_restart_and_one_that_was_used_does_not(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     let (used, fresh) = (
@@ -197,9 +219,10 @@ async fn a_link_that_was_given_out_works_after_a_restart_and_one_that_was_used_d
     assert_eq!(server.press(&fresh).await.status, StatusCode::SEE_OTHER);
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_is_no_link_of_ours_is_a_dead_one() {
-    let server = Server::new().await;
+async fn what_is_no_link_of_ours_is_a_dead_one(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (token, id) = shop.begin("ada").await;
     let (path, _) = link(&shop, "ada", &id).await;
@@ -224,9 +247,10 @@ async fn what_is_no_link_of_ours_is_a_dead_one() {
     assert_eq!(server.press(&path).await.status, StatusCode::SEE_OTHER);
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_button_is_pressed_on_our_own_page() {
-    let server = Server::new().await;
+async fn the_button_is_pressed_on_our_own_page(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     let (path, _) = link(&shop, "ada", &id).await;
@@ -242,9 +266,12 @@ async fn the_button_is_pressed_on_our_own_page() {
     assert_eq!(server.press(&path).await.status, StatusCode::SEE_OTHER);
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_session_that_the_browser_brought_along_stays() {
-    let server = Server::new().await;
+async fn the_session_that_the_browser_brought_along_stays(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let (shop, forum) = (
         server.application("Shop").await,
         server.application("Forum").await,
@@ -262,9 +289,12 @@ async fn the_session_that_the_browser_brought_along_stays() {
     assert!(server.accepts(&brought).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_second_link_takes_the_place_of_the_first_in_the_pages() {
-    let server = Server::new().await;
+async fn a_second_link_takes_the_place_of_the_first_in_the_pages(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (token, id) = shop.begin("ada").await;
     let first = cookie_of(&server.press(&link(&shop, "ada", &id).await.0).await);
@@ -273,9 +303,12 @@ async fn a_second_link_takes_the_place_of_the_first_in_the_pages() {
     assert!(server.accepts(&second).await && server.accepts(&token).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn there_is_a_link_for_active_sessions_of_the_account_only() {
-    let server = Server::new().await;
+async fn there_is_a_link_for_active_sessions_of_the_account_only(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let (shop, forum) = (
         server.application("Shop").await,
         server.application("Forum").await,
@@ -297,9 +330,12 @@ async fn there_is_a_link_for_active_sessions_of_the_account_only() {
     answer.assert_problem("not_found");
 }
 
+#[rstest]
 #[tokio::test]
-async fn links_that_are_worth_nothing_are_forgotten() {
-    let server = Server::new().await;
+async fn links_that_are_worth_nothing_are_forgotten(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     for _ in 0..5 {
@@ -307,18 +343,7 @@ async fn links_that_are_worth_nothing_are_forgotten() {
     }
     server.clock.pass(Duration::from_mins(1));
     link(&shop, "ada", &id).await;
-    let kept = server
-        .database
-        .read(|transaction| {
-            Ok(
-                transaction.query_row("SELECT count(*) FROM application_link", [], |row| {
-                    row.get::<_, i64>(0)
-                })?,
-            )
-        })
-        .await
-        .unwrap();
-    assert_eq!(kept, 1);
+    assert_eq!(server.database.rows("application_link"), 1);
 }
 
 impl Server {
@@ -338,9 +363,12 @@ impl Server {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_sessions_page_names_the_application_and_leads_back_to_it_on_every_visit() {
-    let server = Server::new().await;
+async fn the_sessions_page_names_the_application_and_leads_back_to_it_on_every_visit(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop & Co").await;
     let begun = shop
         .post(&sessions_of("42"), json!({"name": "Ada"}))
@@ -369,9 +397,12 @@ async fn the_sessions_page_names_the_application_and_leads_back_to_it_on_every_v
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_way_back_to_anywhere_else_is_no_way_back() {
-    let server = Server::new().await;
+async fn a_way_back_to_anywhere_else_is_no_way_back(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     for back in [
@@ -394,9 +425,12 @@ async fn a_way_back_to_anywhere_else_is_no_way_back() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_dead_link_leads_back_to_where_it_came_from() {
-    let server = Server::new().await;
+async fn a_dead_link_leads_back_to_where_it_came_from(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let path = "/link/lsl_gone?return_to=https%3A%2F%2Fshop.example%2Faccount";
     let answer = server.open_link(path).await;
     assert_dead(&answer);
@@ -407,9 +441,12 @@ async fn a_dead_link_leads_back_to_where_it_came_from() {
     );
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_built_in_account_sees_no_application() {
-    let server = Server::new().await;
+async fn a_built_in_account_sees_no_application(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     server.application("Shop").await;
     let cookie = server.built_in("ada").await.token.reveal();
     let page = server.page_of("/sessions", &cookie).await;

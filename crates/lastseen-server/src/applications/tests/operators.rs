@@ -2,22 +2,21 @@
 
 use super::*;
 use crate::applications::ApplicationError;
-use crate::applications::store::ApplicationStore as _;
 
 #[tokio::test]
 async fn a_key_is_told_once_and_kept_as_a_hash() {
-    let server = Server::new().await;
+    let server = Server::new(Kind::Sqlite).await;
     let shop = server.application("Shop").await;
     assert!(shop.key.starts_with("lsa_"));
     let listed = server.applications.list().await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].name.as_str(), "Shop");
     assert!(!format!("{listed:?}").contains("lsa_"));
-    server.database.close().await;
+    server.database.storage.close().await;
     let secret = data_encoding::BASE64URL_NOPAD
         .decode(&shop.key.as_bytes()[4..])
         .unwrap();
-    for file in std::fs::read_dir(server.folder.path()).unwrap() {
+    for file in std::fs::read_dir(server.database.folder()).unwrap() {
         let content = std::fs::read(file.unwrap().path()).unwrap();
         for needle in [shop.key.as_bytes(), &secret[16..32]] {
             assert!(!content.windows(needle.len()).any(|window| window == needle));
@@ -25,9 +24,10 @@ async fn a_key_is_told_once_and_kept_as_a_hash() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn names_are_unique_in_any_spelling() {
-    let server = Server::new().await;
+async fn names_are_unique_in_any_spelling(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let server = Server::new(kind).await;
     server.application("Shop").await;
     for name in ["Shop", "shop", "ＳＨＯＰ"] {
         let added = server.applications.add(name).await;
@@ -40,9 +40,12 @@ async fn names_are_unique_in_any_spelling() {
     assert_eq!(server.applications.list().await.unwrap().len(), 1);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_removed_application_is_refused_at_once_and_every_session_of_it_ends() {
-    let server = Server::new().await;
+async fn a_removed_application_is_refused_at_once_and_every_session_of_it_ends(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let (shop, forum) = (
         server.application("Shop").await,
         server.application("Forum").await,
@@ -62,9 +65,10 @@ async fn a_removed_application_is_refused_at_once_and_every_session_of_it_ends()
     assert!(matches!(again, Err(ApplicationError::Unknown)));
 }
 
+#[rstest]
 #[tokio::test]
-async fn keys_and_removals_outlive_a_restart() {
-    let server = Server::new().await;
+async fn keys_and_removals_outlive_a_restart(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await.key;
     let gone = server.application("Gone").await.key;
     server.applications.remove("Gone").await.unwrap();
@@ -79,9 +83,12 @@ async fn keys_and_removals_outlive_a_restart() {
     assert_eq!(name_of(&gone).await, None);
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_number_of_a_removed_application_is_not_given_away_again() {
-    let server = Server::new().await;
+async fn the_number_of_a_removed_application_is_not_given_away_again(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let mut numbers = std::collections::HashSet::new();
     for _ in 0..3 {
         let key = server.application("Shop").await.key;
@@ -107,13 +114,16 @@ async fn the_number_of_a_removed_application_is_not_given_away_again() {
     assert!(numbers.insert(shop.id));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_removal_that_broke_off_is_finished_when_it_is_asked_for_again_or_at_the_next_start() {
-    let server = Server::new().await;
+async fn a_removal_that_broke_off_is_finished_when_it_is_asked_for_again_or_at_the_next_start(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let (ada, _) = server.application("Shop").await.begin("ada").await;
     let (bob, _) = server.application("Forum").await.begin("bob").await;
     // What a kill leaves behind that comes right after the first step.
-    let store = SqliteApplicationStore::new(server.database.clone());
+    let store = Arc::clone(&server.database.storage.applications);
     for application in store.list().await.unwrap() {
         store.begin_removal(application.id).await.unwrap();
     }
@@ -127,10 +137,10 @@ async fn a_removal_that_broke_off_is_finished_when_it_is_asked_for_again_or_at_t
 
 #[tokio::test]
 async fn a_removal_that_the_store_interrupts_leaves_a_key_that_is_refused_and_can_be_repeated() {
-    let (store, folder) = (memory(), tempfile::tempdir().unwrap());
-    let database = Server::database(&folder);
+    let store = memory();
+    let database = TestStorage::new(Kind::Sqlite).await;
     let clock = Arc::new(TestClock::new());
-    let server = Server::over(store.clone(), database, folder, clock, Arc::default()).await;
+    let server = Server::over(store.clone(), database, clock, Arc::default()).await;
     let shop = server.application("Shop").await;
     let (ada, _) = shop.begin("ada").await;
     store.set_unavailable(true);
@@ -246,10 +256,9 @@ async fn a_session_that_is_being_created_while_its_application_is_removed_ends_t
         arrived: tokio::sync::Notify::new(),
         go_on: tokio::sync::Notify::new(),
     });
-    let folder = tempfile::tempdir().unwrap();
-    let database = Server::database(&folder);
+    let database = TestStorage::new(Kind::Sqlite).await;
     let clock = Arc::new(TestClock::new());
-    let server = Server::over(store.clone(), database, folder, clock, Arc::default()).await;
+    let server = Server::over(store.clone(), database, clock, Arc::default()).await;
     let shop = server.application("Shop").await;
     store.holds.store(true, Ordering::SeqCst);
     let path = sessions_of("ada");

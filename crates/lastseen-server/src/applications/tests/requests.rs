@@ -2,9 +2,12 @@
 
 use super::*;
 
+#[rstest]
 #[tokio::test]
-async fn a_session_is_created_as_the_application_tells() {
-    let server = Server::new().await;
+async fn a_session_is_created_as_the_application_tells(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let body = json!({
         "name": "Ada",
@@ -40,9 +43,12 @@ async fn a_session_is_created_as_the_application_tells() {
     assert!(server.accepts(body["token"].as_str().unwrap()).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn nothing_is_taken_from_the_applications_own_connection() {
-    let server = Server::new().await;
+async fn nothing_is_taken_from_the_applications_own_connection(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let bearer = format!("Bearer {}", shop.key);
     let headers = [
@@ -59,9 +65,12 @@ async fn nothing_is_taken_from_the_applications_own_connection() {
     assert_eq!(session["user_agent"], "Unknown device");
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_account_is_called_by_its_last_name_or_else_by_its_id() {
-    let server = Server::new().await;
+async fn an_account_is_called_by_its_last_name_or_else_by_its_id(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let name_after = async |body: Value| {
         let answer = shop.post(&sessions_of("42"), body).await;
@@ -90,9 +99,12 @@ async fn an_account_is_called_by_its_last_name_or_else_by_its_id() {
     assert_eq!(name_after(json!({})).await, "é".repeat(64));
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_does_not_describe_a_sign_in_is_an_invalid_request() {
-    let server = Server::new().await;
+async fn what_does_not_describe_a_sign_in_is_an_invalid_request(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let path = sessions_of("ada");
     for body in [
@@ -123,9 +135,10 @@ async fn what_does_not_describe_a_sign_in_is_an_invalid_request() {
     assert!(shop.ids_of("ada").await.is_empty());
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_account_is_named_to_the_byte() {
-    let server = Server::new().await;
+async fn an_account_is_named_to_the_byte(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let longest = "x".repeat(128);
     let ids = [
@@ -166,9 +179,12 @@ async fn an_account_is_named_to_the_byte() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_account_id_is_decoded_once_and_has_1_to_128_bytes() {
-    let server = Server::new().await;
+async fn an_account_id_is_decoded_once_and_has_1_to_128_bytes(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let sessions = async |segment: &str| {
         shop.get(&format!("/api/v1/accounts/{segment}/sessions"))
@@ -197,9 +213,12 @@ async fn an_account_id_is_decoded_once_and_has_1_to_128_bytes() {
     sessions("a/b").await.assert_problem("not_found");
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_list_comes_in_pages_and_nobody_is_current() {
-    let server = Server::new().await;
+async fn the_list_comes_in_pages_and_nobody_is_current(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let mut begun = Vec::new();
     for _ in 0..5 {
@@ -228,9 +247,12 @@ async fn the_list_comes_in_pages_and_nobody_is_current() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_account_that_was_never_named_has_an_empty_list() {
-    let server = Server::new().await;
+async fn an_account_that_was_never_named_has_an_empty_list(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let answer = shop.get(&sessions_of("nobody")).await;
     assert_eq!(answer.json(), json!({"sessions": [], "next_cursor": null}));
@@ -241,9 +263,12 @@ async fn an_account_that_was_never_named_has_an_empty_list() {
     );
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_session_is_terminated_once_and_for_all() {
-    let server = Server::new().await;
+async fn a_session_is_terminated_once_and_for_all(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (token, id) = shop.begin("ada").await;
     let path = format!("{}/{id}", sessions_of("ada"));
@@ -262,9 +287,12 @@ async fn a_session_is_terminated_once_and_for_all() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn several_sessions_end_together_or_not_at_all() {
-    let server = Server::new().await;
+async fn several_sessions_end_together_or_not_at_all(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (one, two) = (shop.begin("ada").await, shop.begin("ada").await);
     let bob = shop.begin("bob").await;
@@ -291,9 +319,12 @@ async fn several_sessions_end_together_or_not_at_all() {
     assert!(server.accepts(&bob.0).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn all_sessions_but_one_end_or_all_of_them() {
-    let server = Server::new().await;
+async fn all_sessions_but_one_end_or_all_of_them(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (one, _two) = (shop.begin("ada").await, shop.begin("ada").await);
     let bob = shop.begin("bob").await;
@@ -318,13 +349,16 @@ async fn all_sessions_but_one_end_or_all_of_them() {
     assert!(server.accepts(&bob.0).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_an_application_ends_is_on_record_as_ended_by_it() {
-    let server = Server::new().await;
+async fn what_an_application_ends_is_on_record_as_ended_by_it(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     shop.delete(&format!("{}/{id}", sessions_of("ada"))).await;
-    let store = SqliteStore::new(server.database.clone());
+    let store = Arc::clone(&server.database.storage.sessions);
     let record = store.find(id.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(record.ended.unwrap().by, lastseen::EndedBy::Application);
 }
@@ -356,9 +390,10 @@ fn every_request(id: &str) -> Vec<(&'static str, String, &'static str, String)> 
     ]
 }
 
+#[rstest]
 #[tokio::test]
-async fn whatever_is_no_key_is_not_signed_in() {
-    let server = Server::new().await;
+async fn whatever_is_no_key_is_not_signed_in(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (token, id) = shop.begin("ada").await;
     let other = lastseen::token::Secret::<lastseen::token::ApplicationSecret>::generate(
@@ -401,9 +436,12 @@ async fn whatever_is_no_key_is_not_signed_in() {
     assert!(server.accepts(&token).await);
 }
 
+#[rstest]
 #[tokio::test]
-async fn where_a_key_and_the_cookie_are_sent_the_key_counts() {
-    let server = Server::new().await;
+async fn where_a_key_and_the_cookie_are_sent_the_key_counts(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (_, id) = shop.begin("ada").await;
     let built_in = server.built_in("ada").await.token.reveal();
@@ -420,10 +458,10 @@ async fn where_a_key_and_the_cookie_are_sent_the_key_counts() {
 
 #[tokio::test]
 async fn a_store_that_cannot_be_asked_is_unavailable_and_a_bad_key_stays_a_bad_key() {
-    let (store, folder) = (memory(), tempfile::tempdir().unwrap());
-    let database = Server::database(&folder);
+    let store = memory();
+    let database = TestStorage::new(Kind::Sqlite).await;
     let clock = Arc::new(TestClock::new());
-    let server = Server::over(store.clone(), database, folder, clock, Arc::default()).await;
+    let server = Server::over(store.clone(), database, clock, Arc::default()).await;
     let shop = server.application("Shop").await;
     // A session that only the store knows: of an account that nobody asked about yet.
     let id = "0".repeat(26);
@@ -442,9 +480,12 @@ async fn a_store_that_cannot_be_asked_is_unavailable_and_a_bad_key_stays_a_bad_k
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_method_that_an_address_does_not_take_is_not_allowed() {
-    let server = Server::new().await;
+async fn a_method_that_an_address_does_not_take_is_not_allowed(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let sessions = sessions_of("ada");
     for (method, path) in [

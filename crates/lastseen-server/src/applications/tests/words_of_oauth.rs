@@ -5,9 +5,12 @@ use super::*;
 const INTROSPECT: &str = "/api/v1/introspect";
 const REVOKE: &str = "/api/v1/revoke";
 
+#[rstest]
 #[tokio::test]
-async fn introspection_says_whose_an_active_token_is() {
-    let server = Server::new().await;
+async fn introspection_says_whose_an_active_token_is(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let begun = shop
         .post(&sessions_of("42"), json!({"name": "Ada"}))
@@ -33,9 +36,12 @@ async fn introspection_says_whose_an_active_token_is() {
     );
 }
 
+#[rstest]
 #[tokio::test]
-async fn introspection_counts_as_a_use_from_where_the_application_says() {
-    let server = Server::new().await;
+async fn introspection_counts_as_a_use_from_where_the_application_says(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (token, id) = shop.begin("ada").await;
     server.clock.pass(Duration::from_secs(60));
@@ -63,9 +69,12 @@ async fn introspection_counts_as_a_use_from_where_the_application_says() {
     assert_eq!(session["user_agent"], "Chrome 120 on Linux");
 }
 
+#[rstest]
 #[tokio::test]
-async fn of_an_inactive_token_nothing_more_is_told() {
-    let server = Server::new().await;
+async fn of_an_inactive_token_nothing_more_is_told(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (expired, _) = shop.begin("ada").await;
     server.clock.pass(Duration::from_hours(12));
@@ -89,9 +98,12 @@ async fn of_an_inactive_token_nothing_more_is_told() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_token_of_somebody_else_is_inactive_and_is_not_used_by_that() {
-    let server = Server::new().await;
+async fn a_token_of_somebody_else_is_inactive_and_is_not_used_by_that(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let (shop, forum) = (
         server.application("Shop").await,
         server.application("Forum").await,
@@ -123,9 +135,12 @@ async fn a_token_of_somebody_else_is_inactive_and_is_not_used_by_that() {
     assert_eq!(found.last_used_at, built_in.session.created_at);
 }
 
+#[rstest]
 #[tokio::test]
-async fn introspection_refuses_with_problem_documents() {
-    let server = Server::new().await;
+async fn introspection_refuses_with_problem_documents(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (token, _) = shop.begin("ada").await;
     for body in [
@@ -155,9 +170,12 @@ async fn introspection_refuses_with_problem_documents() {
         .assert_problem("invalid_request");
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_bad_key_is_challenged_as_rfc_6750_says() {
-    let server = Server::new().await;
+async fn a_bad_key_is_challenged_as_rfc_6750_says(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     for path in [INTROSPECT, REVOKE] {
         let answer = server.send("POST", path, &[], "").await;
         assert_eq!(answer.headers["www-authenticate"], "Bearer");
@@ -168,9 +186,12 @@ async fn a_bad_key_is_challenged_as_rfc_6750_says() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn revocation_ends_the_session_and_says_200_whatever_the_token() {
-    let server = Server::new().await;
+async fn revocation_ends_the_session_and_says_200_whatever_the_token(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let (shop, forum) = (
         server.application("Shop").await,
         server.application("Forum").await,
@@ -199,9 +220,12 @@ async fn revocation_ends_the_session_and_says_200_whatever_the_token() {
     assert!(shop.ids_of("ada").await.is_empty());
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_expired_token_revokes_nothing_and_its_session_stays_listed() {
-    let server = Server::new().await;
+async fn an_expired_token_revokes_nothing_and_its_session_stays_listed(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     let (token, id) = shop.begin("ada").await;
     server.clock.pass(Duration::from_hours(12));
@@ -210,9 +234,12 @@ async fn an_expired_token_revokes_nothing_and_its_session_stays_listed() {
     assert_eq!(shop.session_of("ada", &id).await["status"], "expired");
 }
 
+#[rstest]
 #[tokio::test]
-async fn revocation_refuses_in_the_words_of_oauth() {
-    let server = Server::new().await;
+async fn revocation_refuses_in_the_words_of_oauth(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let server = Server::new(kind).await;
     let shop = server.application("Shop").await;
     for body in [
         "",

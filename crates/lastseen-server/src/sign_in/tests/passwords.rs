@@ -24,9 +24,12 @@ async fn change(
         .await
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_change_of_the_password_ends_every_other_session_and_renews_this_ones_token() {
-    let house = House::with_ada().await;
+async fn a_change_of_the_password_ends_every_other_session_and_renews_this_ones_token(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     let own = house
         .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
         .await
@@ -55,9 +58,12 @@ async fn a_change_of_the_password_ends_every_other_session_and_renews_this_ones_
     );
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_wrong_current_password_changes_nothing() {
-    let house = House::with_ada().await;
+async fn a_wrong_current_password_changes_nothing(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     let own = house
         .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
         .await
@@ -82,9 +88,12 @@ async fn a_wrong_current_password_changes_nothing() {
     );
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_new_password_that_may_not_be_one_changes_nothing() {
-    let house = House::with_ada().await;
+async fn a_new_password_that_may_not_be_one_changes_nothing(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     let own = house
         .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
         .await
@@ -110,9 +119,12 @@ async fn a_new_password_that_may_not_be_one_changes_nothing() {
     );
 }
 
+#[rstest]
 #[tokio::test]
-async fn wrong_current_passwords_count_as_failures_of_the_session_and_of_the_name() {
-    let house = House::with_ada().await;
+async fn wrong_current_passwords_count_as_failures_of_the_session_and_of_the_name(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     let own = house
         .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
         .await
@@ -152,9 +164,12 @@ async fn wrong_current_passwords_count_as_failures_of_the_session_and_of_the_nam
     assert!(matches!(stranger, Err(Refused::TooMany(_))));
 }
 
+#[rstest]
 #[tokio::test]
-async fn failures_of_strangers_do_not_keep_the_owner_from_changing_the_password() {
-    let house = House::with_ada().await;
+async fn failures_of_strangers_do_not_keep_the_owner_from_changing_the_password(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     let own = house
         .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
         .await
@@ -174,9 +189,12 @@ async fn failures_of_strangers_do_not_keep_the_owner_from_changing_the_password(
     );
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_session_that_has_ended_changes_no_password() {
-    let house = House::with_ada().await;
+async fn a_session_that_has_ended_changes_no_password(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::with_ada(kind).await;
     let own = house
         .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
         .await
@@ -200,10 +218,13 @@ async fn a_session_that_has_ended_changes_no_password() {
     );
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_changes_at_once_one_wins_and_its_session_alone_is_left() {
+async fn of_two_changes_at_once_one_wins_and_its_session_alone_is_left(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
     for _ in 0..10 {
-        let house = Arc::new(House::with_ada().await);
+        let house = Arc::new(House::with_ada(kind).await);
         let one = house
             .try_from("203.0.113.7", "ada", GOOD_PASSWORD)
             .await

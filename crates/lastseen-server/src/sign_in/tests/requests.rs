@@ -50,7 +50,7 @@ impl Server {
     }
 
     async fn with_ada() -> Self {
-        Self::of(House::with_ada().await, HTTPS)
+        Self::of(House::with_ada(Kind::Sqlite).await, HTTPS)
     }
 
     async fn send(
@@ -567,7 +567,7 @@ async fn the_password_page_is_for_those_who_are_signed_in() {
 
 #[tokio::test]
 async fn the_set_up_link_is_a_page_with_a_form_that_works_once() {
-    let server = Server::of(House::new().await, "http://127.0.0.1:8080");
+    let server = Server::of(House::new(Kind::Sqlite).await, "http://127.0.0.1:8080");
     let link = server.house.sign_in.offer_set_up().await.unwrap().unwrap();
     for _ in 0..3 {
         let page = server.get(&link.path, &[]).await;

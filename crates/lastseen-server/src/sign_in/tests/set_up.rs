@@ -37,9 +37,12 @@ async fn press(
         .await
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_link_makes_the_first_account_and_signs_its_owner_in() {
-    let house = House::new().await;
+async fn the_link_makes_the_first_account_and_signs_its_owner_in(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::new(kind).await;
     let link = offered(&house).await;
     assert!(house.sign_in.may_set_up(&secret(&link)).await.unwrap());
     let signed_in = press(&house, &link, "ada", GOOD_PASSWORD).await.unwrap();
@@ -58,9 +61,12 @@ async fn the_link_makes_the_first_account_and_signs_its_owner_in() {
     assert_eq!(format!("{link:?}").matches("lsu_").count(), 0);
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn pressed_fifty_times_at_once_it_works_once() {
-    let house = Arc::new(House::new().await);
+async fn pressed_fifty_times_at_once_it_works_once(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = Arc::new(House::new(kind).await);
     let link = Arc::new(offered(&house).await);
     let presses = (0..50).map(|number| {
         let (house, link) = (Arc::clone(&house), Arc::clone(&link));
@@ -80,9 +86,10 @@ async fn pressed_fifty_times_at_once_it_works_once() {
     assert_eq!(house.hashing.hashed(), 1);
 }
 
+#[rstest]
 #[tokio::test]
-async fn the_link_is_good_for_an_hour() {
-    let house = House::new().await;
+async fn the_link_is_good_for_an_hour(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let house = House::new(kind).await;
     let link = offered(&house).await;
     house.clock.pass(Duration::from_millis(3_599_999));
     assert!(house.sign_in.may_set_up(&secret(&link)).await.unwrap());
@@ -94,25 +101,58 @@ async fn the_link_is_good_for_an_hour() {
     ));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_new_link_or_a_restart_is_the_end_of_the_one_before() {
-    let house = House::new().await;
+async fn a_new_link_is_the_end_of_the_one_before(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::new(kind).await;
     let first = offered(&house).await;
     let second = offered(&house).await;
     assert!(matches!(
         press(&house, &first, "ada", GOOD_PASSWORD).await,
         Err(SetUpRefused::NotGood)
     ));
+    assert!(press(&house, &second, "ada", GOOD_PASSWORD).await.is_ok());
+}
+
+#[tokio::test]
+async fn over_a_file_a_restart_is_the_end_of_the_link() {
+    let house = House::new(Kind::Sqlite).await;
+    let link = offered(&house).await;
     let house = house.restarted(HashingSettings::cheap()).await;
     assert!(matches!(
-        press(&house, &second, "ada", GOOD_PASSWORD).await,
+        press(&house, &link, "ada", GOOD_PASSWORD).await,
         Err(SetUpRefused::NotGood)
     ));
 }
 
 #[tokio::test]
-async fn the_link_is_good_only_while_there_is_no_account() {
-    let house = House::new().await;
+async fn the_link_of_each_node_is_good_at_every_node_and_all_are_good_once() {
+    let first = House::new(Kind::Postgres).await;
+    let second = first.another_node().await;
+    let (of_first, of_second) = (offered(&first).await, offered(&second).await);
+    for (house, link) in [(&first, &of_second), (&second, &of_first)] {
+        assert!(house.sign_in.may_set_up(&secret(link)).await.unwrap());
+    }
+    let pressed = tokio::join!(
+        press(&first, &of_second, "ada", GOOD_PASSWORD),
+        press(&second, &of_first, "grace", GOOD_PASSWORD),
+    );
+    assert!(pressed.0.is_ok() != pressed.1.is_ok(), "{pressed:?}");
+    for (house, link) in [(&first, &of_first), (&second, &of_second)] {
+        assert!(!house.sign_in.may_set_up(&secret(link)).await.unwrap());
+    }
+    assert_eq!(first.accounts.count().await.unwrap(), 1);
+    assert_eq!(first.rows("set_up_link"), 0);
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_link_is_good_only_while_there_is_no_account(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::new(kind).await;
     let link = offered(&house).await;
     house.add("grace").await;
     assert!(!house.sign_in.may_set_up(&secret(&link)).await.unwrap());
@@ -127,9 +167,12 @@ async fn the_link_is_good_only_while_there_is_no_account() {
     assert!(matches!(added, Err(AccountError::NotTheFirst)));
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_name_or_password_that_cannot_be_leaves_the_link_good() {
-    let house = House::new().await;
+async fn a_name_or_password_that_cannot_be_leaves_the_link_good(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let house = House::new(kind).await;
     let link = offered(&house).await;
     assert!(matches!(
         press(&house, &link, "", GOOD_PASSWORD).await,
@@ -142,9 +185,10 @@ async fn a_name_or_password_that_cannot_be_leaves_the_link_good() {
     assert!(press(&house, &link, "ada", GOOD_PASSWORD).await.is_ok());
 }
 
+#[rstest]
 #[tokio::test]
-async fn no_other_secret_makes_an_account() {
-    let house = House::new().await;
+async fn no_other_secret_makes_an_account(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let house = House::new(kind).await;
     let link = offered(&house).await;
     let mut text = secret(&link).to_vec();
     text[20] ^= 1;
