@@ -65,7 +65,7 @@ fn wrong_usage_is_one_line_and_status_2() {
         &[
             "migrate-store",
             "sqlite:x.db",
-            "postgres://:secret@localhost",
+            "postgres://ada:secret@h/x?sslmode=any",
         ],
         &[
             "serve",
