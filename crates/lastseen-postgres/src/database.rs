@@ -158,16 +158,16 @@ impl Database {
     /// # Errors
     /// Where no connection could be had.
     pub async fn begin(&self, durability: Durability) -> Result<Transaction, Error> {
-        self.begin_as(durability, None, true).await
+        self.begin_as(self.deadline(), durability, None, true).await
     }
 
     async fn begin_as(
         &self,
+        deadline: Instant,
         durability: Durability,
         origin: Option<Arc<str>>,
         notify: bool,
     ) -> Result<Transaction, Error> {
-        let deadline = self.deadline();
         let client = self.connection(deadline).await?;
         Ok(Transaction::new(
             client,
@@ -212,11 +212,26 @@ impl Database {
     where
         Doing: Future<Output = Result<Answer, Error>>,
     {
-        let mut notify = true;
+        let (answer, committed) = self.commit_change(self.deadline(), work).await?;
+        self.reach_nodes(committed).await?;
+        Ok(answer)
+    }
+
+    /// The first half of [`Database::change`]: what is left is to [reach the nodes](Database::reach_nodes), before
+    /// anybody is answered.
+    pub(crate) async fn commit_change<Answer, Doing>(
+        &self,
+        deadline: Instant,
+        work: impl Fn(Arc<Transaction>) -> Doing,
+    ) -> Result<(Answer, Option<Committed>), Error>
+    where
+        Doing: Future<Output = Result<Answer, Error>>,
+    {
+        let mut notified = true;
         let mut tries = 1;
         loop {
-            let confirm = self.confirm();
-            let transaction = self.begin_as(Durability::Durable, confirm.origin(), notify);
+            let origin = self.confirm().origin();
+            let transaction = self.begin_as(deadline, Durability::Durable, origin, notified);
             let transaction = Arc::new(transaction.await?);
             let done = work(Arc::clone(&transaction)).await;
             // The work has let go of it; where it has not, nothing is committed.
@@ -230,21 +245,39 @@ impl Database {
             };
             self.learn(&done);
             match done {
-                Ok((answer, None)) => return Ok(answer),
-                Ok((answer, Some(xid))) => {
-                    let notified = notify;
-                    confirm.confirm(Committed { xid, notified }).await?;
-                    return Ok(answer);
+                Ok((answer, xid)) => {
+                    return Ok((answer, xid.map(|xid| Committed { xid, notified })));
                 }
-                Err(error) if tries < TRIES && error.is_untold() && notify => {
+                Err(error) if tries < TRIES && error.is_untold() && notified => {
                     tracing::warn!("the queue of notifications is full; a change goes without one");
-                    notify = false;
+                    notified = false;
                 }
                 Err(error) if tries < TRIES && error.passes() => {}
                 Err(error) => return Err(error),
             }
             tries += 1;
         }
+    }
+
+    /// The second half: answers when no node can act on the state before.
+    pub(crate) async fn reach_nodes(&self, committed: Option<Committed>) -> Result<(), Error> {
+        match committed {
+            Some(committed) => self.confirm().confirm(committed).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Runs one statement that writes, durably, and that no node has to hear of.
+    pub(crate) async fn write_once(
+        &self,
+        deadline: Instant,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Error> {
+        let transaction = self.begin_as(deadline, Durability::Durable, None, true);
+        let done = transaction.await?.finish(statement, parameters).await;
+        self.learn(&done);
+        done
     }
 
     /// Whether the database can be read and, as far as is known, written.
@@ -291,7 +324,8 @@ impl Database {
         }
     }
 
-    fn deadline(&self) -> Instant {
+    /// When what is asked now has to be answered.
+    pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.inner.options.patience
     }
 

@@ -56,6 +56,11 @@ impl Error {
         self.is(&SqlState::UNIQUE_VIOLATION)
     }
 
+    /// Whether the fault may be with what was sent rather than with the database.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
     /// Whether the same transaction may well succeed when it is run again: others were in its way.
     pub(crate) fn passes(&self) -> bool {
         self.is(&SqlState::T_R_DEADLOCK_DETECTED) || self.is(&SqlState::T_R_SERIALIZATION_FAILURE)

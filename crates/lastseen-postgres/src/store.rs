@@ -1,6 +1,8 @@
 //! Sessions in a [`Database`].
 
+mod batch;
 mod devices;
+mod end;
 mod group;
 mod insert;
 mod rows;
@@ -18,9 +20,11 @@ use lastseen::token::SecretHash;
 use lastseen::{AccountKey, Policy, SessionId, Timestamp};
 use tokio_postgres::types::Type;
 
+use self::batch::Batches;
 use self::devices::Devices;
+use self::end::Ends;
 use self::group::Group;
-use self::insert::Inserts;
+use self::insert::Insert;
 use self::rows::{Bytes16, Place, get, key_of};
 use crate::database::{Database, Durability};
 use crate::error::Error;
@@ -39,7 +43,8 @@ const PURGED_IN_ONE_STEP: usize = 500;
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     database: Database,
-    inserts: Arc<Inserts>,
+    inserts: Arc<Batches<Insert>>,
+    ends: Arc<Batches<Ends>>,
     devices: Arc<Devices>,
 }
 
@@ -59,6 +64,7 @@ impl PostgresStore {
         Self {
             database,
             inserts: Arc::default(),
+            ends: Arc::default(),
             devices: Arc::new(Devices::new()),
         }
     }
@@ -160,9 +166,9 @@ impl Store for PostgresStore {
 
     async fn insert(&self, record: Record, replaces: Option<End>) -> Result<Inserted, Unavailable> {
         let Some(end) = replaces else {
-            return Ok(self.inserts.insert(&self.database, record).await?);
+            return Ok(self.inserts.ask(&self.database, Insert(record)).await?);
         };
-        let (record, ends) = (&record, &[end]);
+        let (record, ends) = (&record, &[&end]);
         let inserted = self.database.change(|transaction| async move {
             let inserted = insert::one(&transaction, record).await?;
             if inserted == Inserted::Done {
@@ -316,18 +322,10 @@ impl Store for PostgresStore {
     }
 
     async fn end(&self, account: Option<AccountKey>, ends: Vec<End>) -> Result<Ended, Unavailable> {
-        let (account, ends) = (account.as_ref(), &ends);
-        let ended = self.database.change(|transaction| async move {
-            if let Some(account) = account
-                && !write::all_are_of(&transaction, account, ends).await?
-            {
-                return Ok(Ended::NotFound);
-            }
-            write::end_sessions(&transaction, ends)
-                .await
-                .map(Ended::Done)
-        });
-        Ok(ended.await?)
+        Ok(self
+            .ends
+            .ask(&self.database, Ends { account, ends })
+            .await?)
     }
 
     async fn renew(

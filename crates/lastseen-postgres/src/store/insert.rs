@@ -1,148 +1,66 @@
 //! Sign-ins: those that wait share a statement, and with it a commit.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
 use lastseen::store::{Inserted, Record};
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use super::batch::{Job, Waiting};
 use super::devices::text_of;
 use super::rows::{Bytes16, Place, get, key_of};
 use super::statements::INSERT;
-use crate::database::{Database, Durability, Parameter, Transaction};
+use crate::database::{Database, Parameter, Transaction};
 use crate::error::Error;
 
-/// Rows in one statement. More gain nothing: the statement is a small part of each by then.
-const ROWS: usize = 128;
-/// Statements under way at once: while one waits for the disk, the other is worked out.
-const LANES: usize = 2;
-/// Sign-ins that may wait; one more is refused. The last of them waits a second or less.
-const WAITING: usize = 16_384;
-
-/// What waits to be inserted.
-#[derive(Debug, Default)]
-pub(super) struct Inserts {
-    queue: Mutex<Queue>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<Waiting>,
-    lanes: usize,
-}
-
+/// A sign-in.
 #[derive(Debug)]
-struct Waiting {
-    record: Record,
-    answer: oneshot::Sender<Result<Inserted, Error>>,
-}
+pub(super) struct Insert(pub(super) Record);
 
-impl Inserts {
-    /// Inserts a session together with others that wait. It is done even if nobody waits for the answer any
-    /// more, unless it had not begun.
-    pub(super) async fn insert(
-        self: &Arc<Self>,
-        database: &Database,
-        record: Record,
-    ) -> Result<Inserted, Error> {
-        let (answer, answered) = oneshot::channel();
-        {
-            let mut queue = self.queue.lock();
-            if queue.waiting.len() >= WAITING {
-                return Err(Error::Overloaded);
-            }
-            queue.waiting.push_back(Waiting { record, answer });
-            if queue.lanes < LANES {
-                queue.lanes += 1;
-                let lane = Lane(Arc::clone(self));
-                tokio::spawn(lane.work(database.clone()));
-            }
-        }
-        match tokio::time::timeout(database.options().patience, answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Error::Closed),
-            Err(_) => Err(Error::TimedOut),
-        }
-    }
-}
+impl Job for Insert {
+    type Answer = Inserted;
 
-/// One of those that insert what waits. Counted until it is dropped.
-struct Lane(Arc<Inserts>);
+    /// More gain nothing: the statement is a small part of each by then.
+    const MOST: usize = 128;
 
-impl Lane {
-    async fn work(self, database: Database) {
-        loop {
-            let batch: Vec<Waiting> = {
-                let mut queue = self.0.queue.lock();
-                let count = queue.waiting.len().min(ROWS);
-                queue.waiting.drain(..count).collect()
-            };
-            if batch.is_empty() {
-                return self.leave(&database);
-            }
-            run(&database, batch).await;
-        }
+    fn weight(&self) -> usize {
+        1
     }
 
-    /// Ends, unless something came meanwhile and nobody else is there for it.
-    fn leave(self, database: &Database) {
-        let inserts = Arc::clone(&self.0);
-        drop(self);
-        let mut queue = inserts.queue.lock();
-        if !queue.waiting.is_empty() && queue.lanes < LANES {
-            queue.lanes += 1;
-            tokio::spawn(Self(Arc::clone(&inserts)).work(database.clone()));
-        }
-    }
-}
-
-impl Drop for Lane {
-    fn drop(&mut self) {
-        self.0.queue.lock().lanes -= 1;
+    async fn run(database: &Database, deadline: Instant, batch: Vec<Waiting<Self>>) {
+        run(database, deadline, batch).await;
     }
 }
 
 /// Inserts what came together, and answers each.
-async fn run(database: &Database, batch: Vec<Waiting>) {
+async fn run(database: &Database, deadline: Instant, batch: Vec<Waiting<Insert>>) {
     let mut places = HashSet::with_capacity(batch.len());
-    let mut rows = Vec::with_capacity(batch.len());
-    for waiting in batch {
-        // Nobody waits for it: it would come as a surprise.
-        if waiting.answer.is_closed() {
-            continue;
-        }
-        if places.insert(Place::of(waiting.record.id)) {
-            rows.push(waiting);
-        } else {
-            // The other one is first, or was told the same.
-            let _ = waiting.answer.send(Ok(Inserted::IdTaken));
-        }
+    // Of two with one place the other one is first, or was told the same.
+    let (rows, taken): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .partition(|waiting| places.insert(Place::of(waiting.job.0.id)));
+    for waiting in taken {
+        waiting.answer(Ok(Inserted::IdTaken));
     }
-    if rows.is_empty() {
-        return;
-    }
-    let columns = Columns::new(rows.iter().map(|waiting| &waiting.record));
-    let inserted = alone(database, &columns).await;
-    if rows.len() > 1 && matches!(&inserted, Err(error) if is_of_one_row(error)) {
+    let columns = Columns::new(rows.iter().map(|waiting| &waiting.job.0));
+    let inserted = alone(database, deadline, &columns).await;
+    if rows.len() > 1 && inserted.as_ref().is_err_and(Error::is_refusal) {
         // One of them cannot be inserted; the others are not to suffer for it.
-        for Waiting { record, answer } in rows {
-            let inserted = alone(database, &Columns::new([&record].into_iter())).await;
-            let _ = answer.send(inserted.map(|inserted| told(&inserted, &record)));
+        for waiting in rows {
+            let record = &waiting.job.0;
+            let columns = Columns::new([record].into_iter());
+            let inserted = alone(database, deadline, &columns).await;
+            let told = inserted.map(|inserted| told(&inserted, record));
+            waiting.answer(told);
         }
         return;
     }
-    for Waiting { record, answer } in rows {
-        let inserted = inserted.as_ref().map(|inserted| told(inserted, &record));
-        let _ = answer.send(inserted.map_err(Clone::clone));
+    for waiting in rows {
+        let inserted = inserted.as_ref().map_err(Clone::clone);
+        let told = inserted.map(|inserted| told(inserted, &waiting.job.0));
+        waiting.answer(told);
     }
-}
-
-/// Whether the fault may be with what was sent rather than with the database.
-fn is_of_one_row(error: &Error) -> bool {
-    matches!(error, Error::Refused { .. })
 }
 
 fn told(inserted: &HashSet<Place>, record: &Record) -> Inserted {
@@ -154,9 +72,15 @@ fn told(inserted: &HashSet<Place>, record: &Record) -> Inserted {
 }
 
 /// Inserts in a transaction that does nothing else.
-async fn alone(database: &Database, columns: &Columns) -> Result<HashSet<Place>, Error> {
-    let transaction = database.begin(Durability::Durable).await?;
-    places(&transaction.finish(INSERT, &columns.parameters()).await?)
+async fn alone(
+    database: &Database,
+    deadline: Instant,
+    columns: &Columns,
+) -> Result<HashSet<Place>, Error> {
+    let rows = database
+        .write_once(deadline, INSERT, &columns.parameters())
+        .await?;
+    places(&rows)
 }
 
 /// Inserts one session as a part of a transaction.

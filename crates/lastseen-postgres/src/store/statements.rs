@@ -138,6 +138,12 @@ pub(super) const END: &str =
          AND session.left_list_at IS NULL
      RETURNING session.id";
 
+/// `$1` bits, `$2` sequences and `$3` ids: those that have ended.
+pub(super) const ENDED: &str = "SELECT session.id
+     FROM session JOIN unnest($2::bigint[], $3::uuid[]) AS given (sequence, id)
+         ON session.sequence = given.sequence AND session.id = given.id
+     WHERE session.bits = $1 AND session.left_list_at IS NOT NULL";
+
 /// `$1` bits, `$2` sequence, `$3` id, `$4` hash, `$5` generation.
 pub(super) const RENEW: &str = "UPDATE session SET token_hash = $4, token_generation = $5
      WHERE bits = $1 AND sequence = $2 AND id = $3 AND left_list_at IS NULL AND token_generation < $5";

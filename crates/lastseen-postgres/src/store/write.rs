@@ -1,5 +1,6 @@
 //! What is done to the tables within a transaction.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::{join, try_join_all};
@@ -128,10 +129,13 @@ pub(super) async fn all_are_of(
 }
 
 /// Ends sessions, with the uses that come along; the ids of those that this ended.
+///
+/// Of those that had ended before, the nodes are told once more: whoever ended them may still be waiting for a
+/// node that accepts them, and what is answered here has to be as true as what is answered there.
 pub(super) async fn end_sessions(
     transaction: &Transaction,
-    ends: &[End],
-) -> Result<Vec<SessionId>, Error> {
+    ends: &[&End],
+) -> Result<HashSet<SessionId>, Error> {
     let uses: Vec<Use> = ends.iter().filter_map(|end| end.last_use.clone()).collect();
     if !uses.is_empty() {
         record_uses(transaction, &latest_of_each(uses)).await?;
@@ -162,7 +166,24 @@ pub(super) async fn end_sessions(
             .map(|row| Ok(get::<Bytes16>(row, 0)?.into()))
             .collect::<Result<Vec<SessionId>, Error>>()
     });
-    Ok(try_join_all(ended).await?.concat())
+    let ended: HashSet<SessionId> = try_join_all(ended).await?.into_iter().flatten().collect();
+    let others = ends.iter().map(|end| end.id);
+    let others: HashSet<SessionId> = others.filter(|id| !ended.contains(id)).collect();
+    if !others.is_empty() {
+        let groups = Group::of(others.into_iter());
+        let before = try_join_all(groups.iter().map(|group| async move {
+            let places = group.parameters();
+            let rows = transaction.query(statements::ENDED, &places).await?;
+            rows.iter()
+                .map(|row| get(row, 0))
+                .collect::<Result<Vec<Bytes16>, Error>>()
+        }));
+        let before = before.await?.concat();
+        if !before.is_empty() {
+            note_again(transaction, &before).await?;
+        }
+    }
+    Ok(ended)
 }
 
 /// Marks those that nobody has used since; all that are marked then, and whether every node is known to know.

@@ -30,7 +30,10 @@ async fn whatever_changes_who_is_accepted_is_noted_with_the_change() {
     store.end(None, vec![end_of(ids[0])]).await.unwrap();
     assert_eq!(notes(&place), "sessions 1");
     store.end(None, vec![end_of(ids[0])]).await.unwrap();
-    assert_eq!(notes(&place), "", "a second end changes nothing");
+    assert_eq!(notes(&place), "sessions 1", "a second end is told too");
+    let unknown = SessionId::from_bytes([9; 16]);
+    store.end(None, vec![end_of(unknown)]).await.unwrap();
+    assert_eq!(notes(&place), "");
     store.renew(ids[1], hash, 1).await.unwrap();
     assert_eq!(notes(&place), "sessions 1");
     store.set_page_token(ids[1], hash).await.unwrap();

@@ -116,6 +116,7 @@ async fn every_statement_but_the_walk_meets_one_partition_and_looks_rows_up_by_k
             [&several[..], std::slice::from_ref(&then)].concat(),
         ),
         (statements::EXPIRED, several.to_vec()),
+        (statements::ENDED, several.to_vec()),
         (statements::SETTLE, vec![in_bits.clone(), at_all.clone()]),
         (
             statements::END,

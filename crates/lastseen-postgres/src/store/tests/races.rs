@@ -151,6 +151,41 @@ async fn of_two_who_end_the_same_sessions_in_two_orders_neither_fails() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn terminations_that_come_at_once_share_commits_and_each_is_told_its_own() {
+    let (store, place) = store().await;
+    let (ada, bob) = (account("ada"), account("bob"));
+    let ids = filled(&store, &[Arc::clone(&ada), Arc::clone(&bob)], 100).await;
+    let (of_ada, of_bob) = ids.split_at(100);
+    let number = "SELECT pg_current_xact_id()::text";
+    let before: i64 = place.psql(number).parse().unwrap();
+    let ends = |id: &SessionId| vec![end_of(*id)];
+    let asked = of_ada.iter().zip(of_bob).flat_map(|(own, foreign)| {
+        [
+            store.end(Some(ada.key.clone()), ends(own)),
+            // Somebody else asks for the same, somebody for what is not his, and one for nobody's.
+            store.end(None, ends(own)),
+            store.end(Some(ada.key.clone()), [ends(own), ends(foreign)].concat()),
+            store.end(None, ends(foreign)),
+        ]
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    let after: i64 = place.psql(number).parse().unwrap();
+    for (place, answer) in answers.chunks(4).enumerate() {
+        let [own, again, mixed, foreign] = answer else {
+            panic!("four were asked");
+        };
+        let told = |answer: &Result<Ended, Unavailable>| answer.clone().unwrap();
+        assert_eq!(told(own), Ended::Done(vec![of_ada[place]]));
+        assert_eq!(told(again), Ended::Done(Vec::new()));
+        assert_eq!(told(mixed), Ended::NotFound);
+        assert_eq!(told(foreign), Ended::Done(vec![of_bob[place]]));
+    }
+    assert!(after - before < 100, "{} transactions", after - before);
+    let left = place.psql("SELECT count(*) FROM session WHERE left_list_at IS NULL");
+    assert_eq!(left, "0");
+}
+
 /// Notes what it was asked to confirm, and can be told to fail.
 #[derive(Debug, Default)]
 struct Nodes {
@@ -194,6 +229,21 @@ async fn a_session_is_not_shown_as_expired_before_every_node_knows_it() {
     assert_eq!(nodes.confirmed.lock().len(), 1);
     assert!(store.find(ids[0]).await.unwrap().unwrap().expired);
     assert_eq!(store.expire(passed, after(9)).await.unwrap(), ids);
+    assert_eq!(nodes.confirmed.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn a_second_end_is_not_answered_before_every_node_knows_of_the_first() {
+    let (store, _place) = store().await;
+    let nodes = Arc::new(Nodes::default());
+    store.database().set_confirm(Arc::clone(&nodes) as _);
+    let ids = filled(&store, &[account("ada")], 1).await;
+    *nodes.lost.lock() = true;
+    store.end(None, vec![end_of(ids[0])]).await.unwrap_err();
+    store.end(None, vec![end_of(ids[0])]).await.unwrap_err();
+    *nodes.lost.lock() = false;
+    let again = store.end(None, vec![end_of(ids[0])]).await.unwrap();
+    assert_eq!(again, Ended::Done(Vec::new()));
     assert_eq!(nodes.confirmed.lock().len(), 1);
 }
 
