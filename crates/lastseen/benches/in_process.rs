@@ -125,7 +125,7 @@ fn validate_unknown(bencher: Bencher<'_, '_>) {
 }
 
 /// What is refused without a look at anything.
-#[divan::bench]
+#[divan::bench(sample_count = 400, sample_size = 1_000)]
 fn validate_malformed(bencher: Bencher<'_, '_>) {
     let sessions = open(Arc::new(Generated { per_account: 10 }));
     let mut token = Generated { per_account: 10 }.token(1);
@@ -145,13 +145,13 @@ fn touch(bencher: Bencher<'_, '_>) {
     });
 }
 
-#[divan::bench]
+#[divan::bench(sample_count = 400, sample_size = 1_000)]
 fn token_parse(bencher: Bencher<'_, '_>) {
     let token = Generated { per_account: 10 }.token(1);
     bencher.bench(|| SessionToken::parse(black_box(&token)).map(|token| token.name()));
 }
 
-#[divan::bench]
+#[divan::bench(sample_count = 400, sample_size = 1_000)]
 fn token_parse_and_hash(bencher: Bencher<'_, '_>) {
     let token = Generated { per_account: 10 }.token(1);
     bencher.bench(|| SessionToken::parse(black_box(&token)).map(|token| token.hash()));
@@ -191,7 +191,7 @@ fn device_parse_user_agent_alone(bencher: Bencher<'_, '_>) {
 }
 
 /// A description that was met before, as almost all are: what is left of naming a device.
-#[divan::bench]
+#[divan::bench(sample_count = 400, sample_size = 1_000)]
 fn device_known(bencher: Bencher<'_, '_>) {
     let client = VISIT.client;
     bencher.bench(|| black_box(&client).fingerprint());

@@ -1,7 +1,7 @@
 //! What a client says about itself: raw header bytes, borrowed from the request.
 
 use std::borrow::Cow;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::LazyLock;
 
 use foldhash::quality::RandomState;
@@ -65,7 +65,19 @@ impl<'a> ClientDescription<'a> {
     /// one fingerprint; hence it must not be stored. It is never 0, which is free to mean "none".
     pub fn fingerprint(&self) -> u64 {
         static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::default);
-        STATE.hash_one(self.said()).max(1)
+        let mut hasher = STATE.build_hasher();
+        // All lengths in one number, each by one more so that nothing differs from an empty value: a request's head is
+        // far below 32 megabytes.
+        let mut lengths = 0_u128;
+        for value in self.said() {
+            lengths <<= 25;
+            if let Some(bytes) = value {
+                lengths |= bytes.len() as u128 + 1;
+                hasher.write(bytes);
+            }
+        }
+        hasher.write_u128(lengths);
+        hasher.finish().max(1)
     }
 
     /// Everything that a device is named by.
