@@ -161,7 +161,9 @@ impl<Guard: Lock> Cache<Guard> {
         &self.partitions[(usize::from(bits) * self.partitions.len()) >> u16::BITS]
     }
 
-    /// Judges a token by what is cached and, where it is accepted, records the use.
+    /// Judges a token by what is cached and, where it is accepted, records the use, and counts it where nothing is left
+    /// to be done.
+    #[inline]
     pub(super) fn use_session(&self, shown: Shown<'_>, brought: &Brought) -> Known {
         let Some(history) = self.basis.answers() else {
             return Known::Nothing;
@@ -171,7 +173,11 @@ impl<Guard: Lock> Cache<Guard> {
                 .get_with_place(shown.id)
                 .filter(|(entry, _)| !entry.doubtful)
             {
-                Some((_, place)) => judge(partition, place, shown, brought, &history),
+                Some((_, place)) => {
+                    let known = judge(partition, place, shown, brought, &history);
+                    partition.accepted += u64::from(matches!(known, Known::Active(_)));
+                    known
+                }
                 None => Known::Nothing,
             }
         })
@@ -426,6 +432,14 @@ impl<Guard: Lock> Cache<Guard> {
         for partition in &self.partitions {
             partition.with(|partition| self.keep_within_limit(partition, None));
         }
+    }
+
+    /// How many tokens were accepted by memory alone.
+    pub(super) fn accepted(&self) -> u64 {
+        self.partitions
+            .iter()
+            .map(|partition| partition.with(|partition| partition.accepted))
+            .sum()
     }
 
     /// How many sessions are cached.

@@ -56,6 +56,7 @@ pub struct Statistics {
 
 #[derive(Default)]
 pub(super) struct Counters {
+    /// All but those that memory alone has accepted, which are counted there.
     verdicts: [AtomicU64; 7],
     hits: [AtomicU64; 2],
     created: AtomicU64,
@@ -122,20 +123,21 @@ impl Sessions {
             ended_token,
             unavailable,
         ] = counters.verdicts.each_ref().map(read);
-        let [cache_misses, cache_hits] = counters.hits.each_ref().map(read);
+        let [cache_misses, hits_that_were_written] = counters.hits.each_ref().map(read);
+        let by_memory_alone = self.inner.cache.accepted();
         let mut ended = CAUSES.map(|cause| (cause, 0));
         for (place, counter) in counters.ended.iter().enumerate() {
             ended[place].1 = read(counter);
         }
         Statistics {
-            active,
+            active: active + by_memory_alone,
             malformed,
             unknown,
             wrong_secret,
             expired,
             ended_token,
             unavailable,
-            cache_hits,
+            cache_hits: hits_that_were_written + by_memory_alone,
             cache_misses,
             look_ups: self.inner.reads.begun(),
             cached: self.inner.cache.len() as u64,

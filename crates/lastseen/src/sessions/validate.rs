@@ -6,10 +6,11 @@ use super::cache::{Brought, Fill, Known, Shown};
 use super::devices::fingerprint_of;
 use super::{Inner, Sessions};
 use crate::account::AccountSource;
+use crate::device::Device;
 use crate::session::{Session, SessionId, Status, Visit};
 use crate::store::{Record, Unavailable};
 use crate::time::Timestamp;
-use crate::token::SessionToken;
+use crate::token::{SecretHash, SessionToken};
 
 /// How often a session is read again because its partition was written meanwhile. A read takes
 /// microseconds; so many writes in a row, each in the same thousandth of the ids, are a fault.
@@ -55,9 +56,7 @@ impl Sessions {
         visit: &Visit<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
-        let verdict = self.judge(token, None, visit, now).await;
-        self.inner.counters.count_verdict(&verdict);
-        verdict
+        self.judge(token, None, visit, now).await
     }
 
     /// The same for one who may know of the sessions of one source only, an application: a token of another
@@ -72,9 +71,7 @@ impl Sessions {
         visit: &Visit<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
-        let verdict = self.judge(token, Some(source), visit, now).await;
-        self.inner.counters.count_verdict(&verdict);
-        verdict
+        self.judge(token, Some(source), visit, now).await
     }
 
     /// The session that a token authenticates, where it is active. No use of it.
@@ -98,10 +95,29 @@ impl Sessions {
         visit: &Visit<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
-        let inner = &self.inner;
+        // What memory says at once is counted there, and no future is kept for it.
+        let verdict = match self.judge_by_memory(token, source, visit, now) {
+            FirstLook::Active(session) => return Ok(Verdict::Active(session)),
+            FirstLook::Malformed => Ok(Verdict::Refused(Refusal::Malformed)),
+            FirstLook::Further(asked) => self.judge_further(asked, visit).await,
+        };
+        self.inner.counters.count_verdict(&verdict);
+        verdict
+    }
+
+    /// What memory makes of a token.
+    #[inline]
+    fn judge_by_memory(
+        &self,
+        token: &[u8],
+        source: Option<AccountSource>,
+        visit: &Visit<'_>,
+        now: Timestamp,
+    ) -> FirstLook {
+        let inner = &*self.inner;
         let now = self.observe(now);
         let Some(token) = SessionToken::parse(token) else {
-            return Ok(Verdict::Refused(Refusal::Malformed));
+            return FirstLook::Malformed;
         };
         let (id, hash) = (token.session_id(), token.hash());
         let shown = Shown {
@@ -116,19 +132,49 @@ impl Sessions {
             device: None,
             haste: inner.haste(now),
         };
-        let device = || (inner.devices).resolve(&visit.client, fingerprint_of(&visit.client));
         let mut known = inner.cache.use_session(shown, &brought);
         if matches!(known, Known::DeviceWanted) {
-            brought.device = Some(device());
+            brought.device = Some(inner.device_of(visit, &brought));
             known = inner.cache.use_session(shown, &brought);
         }
+        match known {
+            Known::Active(session) => FirstLook::Active(session),
+            known => FirstLook::Further(Box::new(Asked {
+                id,
+                hash,
+                source,
+                brought,
+                known,
+            })),
+        }
+    }
+
+    /// What becomes of a token that memory alone does not accept.
+    async fn judge_further(
+        &self,
+        asked: Box<Asked>,
+        visit: &Visit<'_>,
+    ) -> Result<Verdict, Unavailable> {
+        let inner = &self.inner;
+        let Asked {
+            id,
+            hash,
+            source,
+            mut brought,
+            mut known,
+        } = *asked;
+        let shown = Shown {
+            id,
+            hash: &hash,
+            source,
+        };
         // Whether others write too, and whether a read that began for somebody else is out of the question.
         let leased = inner.cache.basis().is_leased();
         let mut alone = false;
         for reads in 0..=FILL_TRIES {
             match known {
                 Known::Active(session) => {
-                    inner.counters.count_hit(reads == 0);
+                    inner.counters.count_hit(false);
                     return Ok(Verdict::Active(session));
                 }
                 Known::ActiveOnceWritten(session) => {
@@ -170,7 +216,7 @@ impl Sessions {
             };
             known = judge(&brought);
             if matches!(known, Known::DeviceWanted) {
-                brought.device = Some(device());
+                brought.device = Some(inner.device_of(visit, &brought));
                 known = judge(&brought);
             }
         }
@@ -180,7 +226,33 @@ impl Sessions {
     }
 }
 
+/// What the first look at a token, and at memory, came to.
+enum FirstLook {
+    /// It is accepted, and its use is recorded and counted.
+    Active(Session),
+    /// It is none of ours.
+    Malformed,
+    /// More than memory is needed.
+    Further(Box<Asked>),
+}
+
+/// A token of ours in form, and what came with it.
+struct Asked {
+    id: SessionId,
+    hash: SecretHash,
+    source: Option<AccountSource>,
+    brought: Brought,
+    /// What memory knows of it.
+    known: Known,
+}
+
 impl Inner {
+    /// The device that a visit comes from.
+    fn device_of(&self, visit: &Visit<'_>, brought: &Brought) -> Arc<Device> {
+        self.devices
+            .resolve(&visit.client, brought.device_fingerprint)
+    }
+
     /// What the store says of a session at this moment. Where others write too and nobody tells of it, or
     /// where it is to be read `alone`, no read counts that began for somebody else.
     async fn read(

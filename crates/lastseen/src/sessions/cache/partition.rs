@@ -38,6 +38,9 @@ pub(in crate::sessions) struct Partition {
     page_token_hashes: HashMap<u32, SecretHash>,
     /// Moves whenever the store was written: what was read before is not cached any more.
     pub(super) generation: u64,
+    /// How many tokens were accepted by what is cached here: counted under the lock that is held anyway, so that
+    /// processors do not pass one counter around.
+    pub(super) accepted: u64,
     /// Where sessions with a use that the store has not recorded were, when they were used. One that has
     /// gone since has no use to be written; one that took its place says itself whether it has.
     unwritten: Vec<u32>,
