@@ -6,6 +6,10 @@
 //! Two counts are kept. `total` is all instructions. `own` leaves out the compression function of SHA-256: callgrind
 //! knows no processor with instructions for it, so that a fiftieth of the real time would be most of the count, and would
 //! hide everything else.
+//!
+//! A count holds for a compiler and a kind of processor, which stand beside it. Valgrind shows every program the same
+//! processor, one with AVX2 and without instructions for SHA or AVX-512, as long as the machine's own has what that one
+//! has. Where it has not, libraries take other paths, and nothing is compared.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,19 +43,76 @@ struct Count {
     total: u64,
 }
 
+/// What was counted, and where.
+#[derive(Debug, PartialEq, Eq)]
+struct Record {
+    compiler: String,
+    processor: String,
+    counts: BTreeMap<String, Count>,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if !process::succeeds("valgrind", &["--version"]) {
         bail!("valgrind counts the instructions: apt-get install --no-install-recommends valgrind");
     }
-    let program = build()?;
-    let counts = count_all(&program)?;
     let file = process::root().join("bench/instructions.json");
     if arguments.record {
-        write(&file, &counts)?;
+        let now = count()?;
+        write(&file, &now)?;
         println!("recorded in {}", file.display());
         return Ok(());
     }
-    compare(&read(&file)?, &counts)
+    compare_with(&file)
+}
+
+/// Compares what the verbs take now with what was recorded: for the tests.
+pub(crate) fn compare_with_recorded() -> Result<()> {
+    run(&Arguments { record: false })
+}
+
+fn compare_with(file: &Path) -> Result<()> {
+    let recorded = read(file)?;
+    let processor = processor();
+    if recorded.processor != processor {
+        println!(
+            "\n==> instructions are not counted: this is {processor}, what was recorded holds for {}",
+            recorded.processor
+        );
+        return Ok(());
+    }
+    let now = count()?;
+    let compared = compare(&recorded.counts, &now.counts);
+    if recorded.compiler == now.compiler {
+        return compared;
+    }
+    compared.with_context(|| {
+        format!(
+            "recorded with {}, counted with {}",
+            recorded.compiler, now.compiler
+        )
+    })
+}
+
+fn count() -> Result<Record> {
+    let program = build()?;
+    Ok(Record {
+        compiler: process::output(Command::new("rustc").arg("--version"))?
+            .trim()
+            .to_owned(),
+        processor: processor(),
+        counts: count_all(&program)?,
+    })
+}
+
+/// The kind of processor that valgrind shows a program here, as far as libraries go by it.
+fn processor() -> String {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2")
+        && std::arch::is_x86_feature_detected!("pclmulqdq")
+    {
+        return "x86_64 with AVX2".to_owned();
+    }
+    std::env::consts::ARCH.to_owned()
 }
 
 /// Builds the bench as a release is built, and says where it is.
@@ -82,7 +143,7 @@ fn count_all(program: &Path) -> Result<BTreeMap<String, Count>> {
         let counted: Vec<Result<Count>> = std::thread::scope(|scope| {
             let counting: Vec<_> = some
                 .iter()
-                .map(|name| scope.spawn(|| count(program, name)))
+                .map(|name| scope.spawn(|| count_one(program, name)))
                 .collect();
             counting
                 .into_iter()
@@ -104,7 +165,7 @@ fn count_all(program: &Path) -> Result<BTreeMap<String, Count>> {
 }
 
 /// Counts one operation.
-fn count(program: &Path, name: &str) -> Result<Count> {
+fn count_one(program: &Path, name: &str) -> Result<Count> {
     let profile = program.with_file_name(format!("callgrind.{name}"));
     let output = Command::new("valgrind")
         .args([
@@ -170,32 +231,44 @@ fn read_profile(text: &str) -> Result<Count> {
     Ok(count)
 }
 
-fn read(file: &Path) -> Result<BTreeMap<String, Count>> {
+fn read(file: &Path) -> Result<Record> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("{} cannot be read", file.display()))?;
-    let recorded: BTreeMap<String, Value> = serde_json::from_str(&text)?;
-    Ok(recorded
-        .into_iter()
-        .map(|(name, count)| {
-            let number = |field: &str| count[field].as_u64().unwrap_or_default();
-            let count = Count {
-                own: number("own"),
-                total: number("total"),
-            };
-            (name, count)
-        })
-        .collect())
+    let record: Value = serde_json::from_str(&text)?;
+    let text = |field: &str| record[field].as_str().unwrap_or_default().to_owned();
+    let counts = record["counts"]
+        .as_object()
+        .with_context(|| format!("{} has no counts", file.display()))?;
+    let counts = counts.iter().map(|(name, count)| {
+        let number = |field: &str| count[field].as_u64().unwrap_or_default();
+        let count = Count {
+            own: number("own"),
+            total: number("total"),
+        };
+        (name.clone(), count)
+    });
+    Ok(Record {
+        compiler: text("compiler"),
+        processor: text("processor"),
+        counts: counts.collect(),
+    })
 }
 
-fn write(file: &Path, counts: &BTreeMap<String, Count>) -> Result<()> {
-    let lines: Vec<String> = counts
+fn write(file: &Path, record: &Record) -> Result<()> {
+    let counts: Vec<String> = record
+        .counts
         .iter()
         .map(|(name, Count { own, total })| {
             let count = json!({"own": own, "total": total});
-            format!("  {}: {count}", json!(name))
+            format!("    {}: {count}", json!(name))
         })
         .collect();
-    let text = format!("{{\n{}\n}}\n", lines.join(",\n"));
+    let text = format!(
+        "{{\n  \"compiler\": {},\n  \"processor\": {},\n  \"counts\": {{\n{}\n  }}\n}}\n",
+        json!(record.compiler),
+        json!(record.processor),
+        counts.join(",\n")
+    );
     std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
 }
 
@@ -275,6 +348,20 @@ mod tests {
             compare(&of(10), &of(25)).is_ok(),
             "a handful more is no growth"
         );
+    }
+
+    #[test]
+    fn what_was_recorded_is_read_back() {
+        let folder = std::env::temp_dir().join(format!("instructions-{}", std::process::id()));
+        let record = Record {
+            compiler: "rustc 1.95.0".to_owned(),
+            processor: "x86_64 with AVX2".to_owned(),
+            counts: BTreeMap::from([("touch".to_owned(), Count { own: 1, total: 2 })]),
+        };
+        write(&folder, &record).unwrap();
+        let read_back = read(&folder);
+        std::fs::remove_file(&folder).unwrap();
+        assert_eq!(read_back.unwrap(), record);
     }
 
     #[test]

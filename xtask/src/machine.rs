@@ -65,6 +65,11 @@ const NEEDS: &[Need] = &[
         packages: &["strace", "procps"],
         is_met: || process::succeeds("strace", &["true"]) && process::succeeds("ps", &["-V"]),
     },
+    Need {
+        what: "`valgrind`, which counts the instructions that the verbs take",
+        packages: &["valgrind"],
+        is_met: || process::succeeds("valgrind", &["--version"]),
+    },
     // Each by itself: where one of them came from elsewhere, Debian's others may not go with it.
     Need {
         what: "Node.js 18 or newer with `npm`, in which a service of the quickstarts is written",

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::{machine, process};
+use crate::{instructions, machine, process};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Half {
-    /// The tests of the crates, and the examples in their documentation.
+    /// The tests of the crates, the examples in their documentation, and how many instructions the verbs take.
     Rust,
     /// The tests of the real binary under `tests/`, the page in a real browser among them.
     Python,
@@ -43,7 +43,8 @@ fn rust() -> Result<()> {
     process::run(
         "tests of the crates and of the examples in their documentation",
         process::cargo().args(["test", "--workspace", "--locked"]),
-    )
+    )?;
+    instructions::compare_with_recorded()
 }
 
 fn python(arguments: &[String]) -> Result<()> {
