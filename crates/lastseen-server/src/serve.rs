@@ -113,7 +113,7 @@ async fn serve(
     say(&lines)?;
     tracing::info!(target: "lastseen", version = env!("CARGO_PKG_VERSION"), %address, %public_url, "serving");
 
-    let jobs = Jobs::start(&services, effective.flush_period());
+    let jobs = Jobs::start(&services);
     let control = control.map(|socket| tokio::spawn(socket.serve(services.clone())));
     // The rules of devices take a moment to build; nobody's first request shall wait for them.
     tokio::task::spawn_blocking(|| _ = lastseen::DeviceParser::shared());

@@ -143,6 +143,7 @@ macro_rules! conformance_tests_of_nodes {
             a_late_use_revives_nothing,
             an_expired_session_is_removed_from_the_list_by_either_node,
             tidying_does_not_end_what_the_other_node_is_using,
+            a_node_that_restarts_does_not_go_by_the_wrong_clock_of_another,
             a_session_that_began_on_one_node_is_in_the_list_of_the_other_at_once,
             two_nodes_list_alike_once_they_have_written,
             lists_of_two_nodes_differ_by_no_more_than_what_is_not_written_yet,

@@ -25,7 +25,7 @@ pub use validate::{Refusal, Verdict};
 
 use crate::policy::{PolicyHistory, Settings};
 use crate::session::{Session, SessionId, Status};
-use crate::store::{Change, Follower, Opened, Record, Store, Unavailable};
+use crate::store::{Authority, Change, Follower, Opened, Record, Store, Unavailable};
 use crate::time::Timestamp;
 use cache::{Basis, Cache};
 use devices::Devices;
@@ -77,7 +77,7 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<Self, Unavailable> {
         let opened = store.open(Some(&settings.policy), now).await?;
-        Self::over(store, settings, &opened)
+        Self::over(store, settings, &opened, now)
     }
 
     /// The sessions that `store` keeps, under the policy that was last in force: for a command that must
@@ -92,7 +92,7 @@ impl Sessions {
     ) -> Result<Self, Unavailable> {
         let opened = store.open(None, now).await?;
         match opened.policies.last() {
-            Some(&policy) => Self::over(store, Settings { policy, ..settings }, &opened),
+            Some(&policy) => Self::over(store, Settings { policy, ..settings }, &opened, now),
             None => Self::open(store, settings, now).await,
         }
     }
@@ -101,17 +101,25 @@ impl Sessions {
         store: Arc<dyn Store>,
         settings: Settings,
         opened: &Opened,
+        now: Timestamp,
     ) -> Result<Self, Unavailable> {
         let history = PolicyHistory::new(&opened.policies).ok_or_else(|| {
             Unavailable::because("the store knows no policy, not even the one in force")
         })?;
-        let latest = opened.latest.as_millisecond();
+        let authority = store.authority();
+        // Where others write too, the latest time may be that of a clock which goes wrong on another node.
+        // What was refused is marked there, one by one, and no clock but one's own is gone by.
+        let latest = match authority {
+            Authority::Sole => opened.latest.max(now),
+            Authority::Leased(_) => now,
+        };
+        let latest = latest.as_millisecond();
         let time = Time {
             latest: AtomicI64::new(latest),
             recorded: AtomicI64::new(latest),
             flushed: AtomicI64::new(latest),
         };
-        let basis = Basis::new(store.authority(), history);
+        let basis = Basis::new(authority, history);
         let inner = Arc::new(Inner {
             store,
             settings,
@@ -132,7 +140,8 @@ impl Sessions {
         &self.inner.settings
     }
 
-    /// The time that verdicts go by: `now`, or the latest time ever seen over this store where that is later.
+    /// The time that verdicts go by: `now`, or the latest time ever seen over this store where that is later;
+    /// over a store that others write too, ever seen by these sessions.
     ///
     /// Whoever shows a session must judge it by this time, else a clock set back shows it as active again.
     pub fn observe(&self, now: Timestamp) -> Timestamp {
@@ -159,7 +168,8 @@ impl Sessions {
 
 impl Inner {
     /// Sees to it that the store knows that `deadline` has passed, so that nobody who restarts with an
-    /// earlier clock believes otherwise. Costs a write only for the first that asks.
+    /// earlier clock believes otherwise. Costs a write only for the first that asks. Where others write the store
+    /// too, it is not the time that is gone by: see [`Inner::expire`].
     async fn record_passed(&self, deadline: Timestamp) -> Result<(), Unavailable> {
         if self.time.recorded.load(Ordering::Acquire) >= deadline.as_millisecond() {
             return Ok(());
@@ -242,6 +252,8 @@ impl Inner {
 
     /// Sees to it that these sessions, which are refused because their deadlines have passed, are so on every
     /// node. Answers those that are: of the others somebody has recorded a later use meanwhile, or an end.
+    ///
+    /// A use that only memory knows is written first: afterwards the store takes none.
     async fn expire(
         self: &Arc<Self>,
         passed: Vec<(SessionId, Timestamp)>,
@@ -251,6 +263,13 @@ impl Inner {
         }
         let inner = Arc::clone(self);
         to_the_end(async move {
+            let unwritten = passed
+                .iter()
+                .filter_map(|(id, _)| inner.cache.unwritten_use(*id));
+            let unwritten: Vec<_> = unwritten.collect();
+            if !unwritten.is_empty() {
+                inner.record(unwritten).await?;
+            }
             let expired = inner.store.expire(passed, inner.latest()).await?;
             for &id in &expired {
                 inner.cache.ended(id);

@@ -296,12 +296,6 @@ impl Effective {
             _ => None,
         }
     }
-
-    /// How often the uses in memory are written: twice an interval, so that the time a write takes does not push what
-    /// a crash may lose beyond the interval.
-    pub fn flush_period(&self) -> Duration {
-        (self.sessions.touch_interval / 2).max(Duration::from_millis(500))
-    }
 }
 
 /// Reads settings one by one and keeps what is wrong with them.

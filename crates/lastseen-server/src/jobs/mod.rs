@@ -8,7 +8,7 @@ use std::time::Duration;
 use lastseen::{Tidied, Unavailable};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::Instant;
 
 use crate::app::Services;
 
@@ -30,11 +30,11 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    /// Begins them. Uses are written every `flush_period`.
-    pub(crate) fn start(services: &Services, flush_period: Duration) -> Self {
+    /// Begins them.
+    pub(crate) fn start(services: &Services) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut running = JoinSet::new();
-        running.spawn(flush(services.clone(), flush_period, stopped.clone()));
+        running.spawn(flush(services.clone(), stopped.clone()));
         running.spawn(tidy(services.clone(), stopped));
         Self {
             stop,
@@ -61,15 +61,21 @@ impl Jobs {
 }
 
 /// Writes the uses that only memory knows.
-async fn flush(services: Services, period: Duration, mut stopped: watch::Receiver<bool>) {
-    let mut ticks = interval_at(Instant::now() + period, period);
-    // After a pause of the machine one write is enough.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn flush(services: Services, mut stopped: watch::Receiver<bool>) {
+    let mut begun = Instant::now();
     loop {
+        // Asked each time: another node may have brought a policy with a shorter idle timeout into force.
+        let next = begun + services.sessions.flush_period();
         tokio::select! {
             _ = stopped.changed() => return,
-            _ = ticks.tick() => report("write uses", services.sessions.flush(services.clock.now()).await),
+            () = tokio::time::sleep_until(next) => {}
         }
+        // From here on, not from when it was due: after a pause of the machine one write is enough.
+        begun = Instant::now();
+        report(
+            "write uses",
+            services.sessions.flush(services.clock.now()).await,
+        );
     }
 }
 

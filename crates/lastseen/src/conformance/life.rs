@@ -13,7 +13,7 @@ use crate::device::ClientDescription;
 use crate::policy::{Policy, Settings};
 use crate::session::{EndedBy, SessionId, Status, Visit};
 use crate::sessions::{TerminateError, Verdict};
-use crate::store::Store;
+use crate::store::{Authority, Store};
 use crate::time::Timestamp;
 use crate::token::SessionToken;
 
@@ -125,6 +125,10 @@ pub fn random(steps: usize, seed: u64) -> Vec<Step> {
         .collect()
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a model that must be right keeps what happened, each by itself"
+)]
 struct ModelSession {
     id: SessionId,
     account: Arc<Account>,
@@ -134,8 +138,12 @@ struct ModelSession {
     last_address: u8,
     /// Every policy in force since its creation.
     policies: Vec<Policy>,
+    /// Somebody was told that it has expired: it has, whatever a clock says.
+    refused: bool,
     ended: bool,
     left_list_at: Timestamp,
+    /// There is no record of it any more.
+    purged: bool,
 }
 
 impl ModelSession {
@@ -156,6 +164,14 @@ impl ModelSession {
             .expect("a session is created under a policy")
     }
 
+    fn status(&self, now: Timestamp) -> Status {
+        if now < self.expires_at() && !self.refused {
+            Status::Active
+        } else {
+            Status::Expired
+        }
+    }
+
     fn listed(&self, now: Timestamp) -> bool {
         !self.ended && now < self.expires_at().saturating_add(settings().keep_expired)
     }
@@ -174,14 +190,16 @@ struct Model {
     policy: Policy,
     /// What the clock on the wall says.
     wall: Timestamp,
-    /// The latest that it ever said.
+    /// The latest that it ever said, as far as that is remembered.
     latest: Timestamp,
+    /// Others may write the store too.
+    leased: bool,
 }
 
 /// Lives through `steps` over `store`, and panics where the verbs and the model disagree.
 pub async fn live(store: Arc<dyn Store>, steps: &[Step]) {
+    let mut model = Model::new(&*store);
     let mut house = House::open(store).await;
-    let mut model = Model::new();
     for (number, step) in steps.iter().enumerate() {
         if let Some(settings) = model.take(&house, *step, number).await {
             flush(&house, model.wall).await;
@@ -198,7 +216,7 @@ pub async fn live(store: Arc<dyn Store>, steps: &[Step]) {
 pub async fn live_on_two_nodes(store: Arc<dyn Store>, steps: &[Step], dice: &Dice) {
     let (first, second) = two_nodes(store).await;
     let mut nodes = [first, second];
-    let mut model = Model::new();
+    let mut model = Model::new(&*nodes[0].house.store);
     for (number, step) in steps.iter().enumerate() {
         let lease = dice.below(12);
         match nodes.get(lease / 2) {
@@ -235,8 +253,9 @@ async fn flush(house: &House, now: Timestamp) {
 }
 
 impl Model {
-    fn new() -> Self {
+    fn new(store: &dyn Store) -> Self {
         Self {
+            leased: matches!(store.authority(), Authority::Leased(_)),
             sessions: Vec::new(),
             tokens: Vec::new(),
             policy: policy(),
@@ -334,8 +353,10 @@ impl Model {
             last_used_at: self.latest,
             last_address: 7,
             policies: vec![self.policy],
+            refused: false,
             ended: false,
             left_list_at: self.latest,
+            purged: false,
         });
     }
 
@@ -351,14 +372,18 @@ impl Model {
             .await;
         let verdict = verdict.expect("the store is in order");
         let session = &mut self.sessions[*place];
-        let accepted = *counts && !session.ended && self.latest < session.expires_at();
+        let authentic = *counts && !session.ended;
+        let accepted = authentic && session.status(self.latest) == Status::Active;
+        session.refused |= authentic && !accepted;
         assert_eq!(
             matches!(verdict, Verdict::Active(_)),
             accepted,
             "step {number}: {verdict:?}"
         );
         if let Verdict::Active(seen) = verdict {
-            (session.last_used_at, session.last_address) = (self.latest, from);
+            if session.last_used_at <= self.latest {
+                (session.last_used_at, session.last_address) = (self.latest, from);
+            }
             assert_eq!(seen.last_used_at, session.last_used_at, "step {number}");
             assert_eq!(seen.expires_at, session.expires_at(), "step {number}");
         }
@@ -372,8 +397,6 @@ impl Model {
             .sessions
             .terminate(&account.key, &[target.id], EndedBy::Command, self.wall)
             .await;
-        let purged =
-            target.ended && target.left_list_at.saturating_add(settings().keep_ended) <= now;
         match ended {
             Ok(count) => {
                 assert_eq!(target.account.key, account.key, "step {number}");
@@ -383,7 +406,10 @@ impl Model {
                 }
             }
             Err(TerminateError::NotFound) => {
-                assert!(purged || target.account.key != account.key, "step {number}");
+                assert!(
+                    target.purged || target.account.key != account.key,
+                    "step {number}"
+                );
             }
             Err(TerminateError::Unavailable(error)) => panic!("step {number}: {error}"),
         }
@@ -437,7 +463,7 @@ impl Model {
         }
     }
 
-    async fn list(&self, house: &House, who: usize, number: usize) {
+    async fn list(&mut self, house: &House, who: usize, number: usize) {
         let account = person(PEOPLE[who]);
         let page = house
             .sessions
@@ -456,13 +482,6 @@ impl Model {
                 )
             })
             .collect();
-        let status = |session: &ModelSession| {
-            if self.latest < session.expires_at() {
-                Status::Active
-            } else {
-                Status::Expired
-            }
-        };
         let mut expected: Vec<_> = self
             .sessions
             .iter()
@@ -472,12 +491,17 @@ impl Model {
                     session.id,
                     session.last_used_at,
                     Some(address(session.last_address)),
-                    status(session),
+                    session.status(self.latest),
                 )
             })
             .collect();
         expected.sort_by_key(|(id, last_used_at, ..)| std::cmp::Reverse((*last_used_at, *id)));
         assert_eq!(seen, expected, "step {number}");
+        for session in &mut self.sessions {
+            session.refused |= seen
+                .iter()
+                .any(|(id, _, _, status)| *id == session.id && *status == Status::Expired);
+        }
     }
 
     async fn tidy(&mut self, house: &House, number: usize) {
@@ -488,13 +512,16 @@ impl Model {
             .expect("the store is in order");
         let now = self.latest;
         for session in &mut self.sessions {
-            if !session.ended && !session.listed(now) {
+            let kept_until = session.left_list_at.saturating_add(settings().keep_ended);
+            if session.ended {
+                session.purged |= kept_until <= now;
+            } else if !session.listed(now) {
                 session.end(now);
             }
         }
         let listed = self.sessions.iter().filter(|session| session.listed(now));
         let (active, expired): (Vec<_>, Vec<_>) =
-            listed.partition(|session| now < session.expires_at());
+            listed.partition(|session| session.status(now) == Status::Active);
         assert_eq!(
             (tidied.active, tidied.expired),
             (active.len() as u64, expired.len() as u64),
@@ -503,7 +530,12 @@ impl Model {
     }
 
     /// A clean stop, and another idle timeout: what a crash may lose is not the model's matter.
+    ///
+    /// Where others write the store too, the time that was known is forgotten: it may have been wrong.
     fn restart(&mut self, idle_minutes: u64) -> Settings {
+        if self.leased {
+            self.latest = self.wall;
+        }
         self.policy = Policy {
             idle_timeout: Duration::from_secs(60 * idle_minutes),
             ..policy()

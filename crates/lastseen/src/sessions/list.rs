@@ -51,6 +51,9 @@ pub struct Cursor {
 #[error("this is no cursor that a list has given")]
 pub struct NoCursor;
 
+/// How often a list is read again because others used what was to be shown as expired.
+const LIST_TRIES: usize = 8;
+
 const CURSOR_BYTES: usize = 24;
 const CURSOR_TEXT_BYTES: usize = CURSOR_BYTES / 3 * 4;
 
@@ -101,35 +104,17 @@ impl Sessions {
         after: Option<Cursor>,
         now: Timestamp,
     ) -> Result<Page, Unavailable> {
-        let inner = &*self.inner;
+        let inner = &self.inner;
         let now = self.observe(now);
-        let first = match (current, after) {
-            (Some(current), None) => {
-                let found = inner.find(current).await?;
-                found.filter(|session| {
-                    session.account.key == *account && inner.settings.lists(session, now)
-                })
+        for _ in 0..LIST_TRIES {
+            let page = inner.page(account, current, limit, after, now).await?;
+            if inner.make_final(&page.sessions, now).await? {
+                return Ok(page);
             }
-            _ => None,
-        };
-        let after = after.map(|cursor| (cursor.last_used_at, cursor.id));
-        let page = inner
-            .read_account(account, after, |sessions| {
-                let mut others = sessions.filter(|session| {
-                    Some(session.id) != current && inner.settings.lists(session, now)
-                });
-                let mut page: Vec<Session> = Vec::with_capacity(limit.min(64));
-                page.extend(first);
-                // One more than is asked for tells whether the list goes on.
-                page.extend(others.by_ref().take((limit + 1).saturating_sub(page.len())));
-                page
-            })
-            .await?;
-        let page = cut(page, limit, current);
-        if let Some(passed) = expired(&page.sessions, now) {
-            inner.record_passed(passed).await?;
         }
-        Ok(page)
+        Err(Unavailable::because(
+            "sessions were used whenever they were found expired",
+        ))
     }
 
     /// How many sessions the account's list has.
@@ -237,16 +222,64 @@ fn cut(mut sessions: Vec<Session>, limit: usize, current: Option<SessionId>) -> 
     Page { sessions, next }
 }
 
-/// The latest deadline among those that have passed.
-fn expired(sessions: &[Session], now: Timestamp) -> Option<Timestamp> {
-    sessions
-        .iter()
-        .map(|session| session.expires_at)
-        .filter(|deadline| *deadline <= now)
-        .max()
-}
-
 impl Inner {
+    /// A part of an account's list, as it is at this moment.
+    async fn page(
+        &self,
+        account: &AccountKey,
+        current: Option<SessionId>,
+        limit: usize,
+        after: Option<Cursor>,
+        now: Timestamp,
+    ) -> Result<Page, Unavailable> {
+        let first = match (current, after) {
+            (Some(current), None) => {
+                let found = self.find(current).await?;
+                found.filter(|session| {
+                    session.account.key == *account && self.settings.lists(session, now)
+                })
+            }
+            _ => None,
+        };
+        let after = after.map(|cursor| (cursor.last_used_at, cursor.id));
+        let page = self
+            .read_account(account, after, |sessions| {
+                let mut others = sessions.filter(|session| {
+                    Some(session.id) != current && self.settings.lists(session, now)
+                });
+                let mut page: Vec<Session> = Vec::with_capacity(limit.min(64));
+                page.extend(first);
+                // One more than is asked for tells whether the list goes on.
+                page.extend(others.by_ref().take((limit + 1).saturating_sub(page.len())));
+                page
+            })
+            .await?;
+        Ok(cut(page, limit, current))
+    }
+
+    /// Sees to it that what is shown as expired is never accepted again. False where others have used one of
+    /// these sessions meanwhile: then it is not expired, and must not be shown as if it were.
+    async fn make_final(
+        self: &Arc<Self>,
+        sessions: &[Session],
+        now: Timestamp,
+    ) -> Result<bool, Unavailable> {
+        let expired = sessions
+            .iter()
+            .filter(|session| !session.expired && session.status(now) == Status::Expired);
+        if self.cache.basis().is_leased() {
+            let passed: Vec<_> = expired
+                .map(|session| (session.id, session.last_used_at))
+                .collect();
+            let all = passed.len();
+            return Ok(self.expire(passed).await?.len() == all);
+        }
+        if let Some(deadline) = expired.map(|session| session.expires_at).max() {
+            self.record_passed(deadline).await?;
+        }
+        Ok(true)
+    }
+
     /// Reads an account's sessions that have not ended, newest use first, from those that follow `after` on:
     /// from memory where all of them are there, else from the store.
     pub(super) async fn read_account<Answer>(

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use crate::account::AccountSource;
 use crate::conformance::life::{Step, live, live_on_two_nodes};
+use crate::conformance::nodes::NodeStore;
 use crate::conformance::people::{
     DAY, Dice, HOUR, House, LAPTOP, MORNING, account, after, person, visit,
 };
@@ -169,6 +170,16 @@ proptest! {
     fn any_life_of_sessions_agrees_with_a_simple_model(steps in proptest::collection::vec(any_step(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(live(Arc::new(MemoryStore::new()), &steps));
+    }
+
+    #[test]
+    fn any_life_of_one_node_among_others_agrees_with_a_simple_model(
+        steps in proptest::collection::vec(any_step(), 1..60),
+        leased in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let node = NodeStore::alone(Arc::new(MemoryStore::new()), leased);
+        runtime.block_on(live(Arc::new(node), &steps));
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Inner {
         }
     }
 
-    async fn record(&self, uses: Vec<Use>) -> Result<(), Unavailable> {
+    pub(super) async fn record(&self, uses: Vec<Use>) -> Result<(), Unavailable> {
         let written = self.record_time(uses.clone()).await;
         match &written {
             Ok(()) => self.cache.recorded(&uses),

@@ -205,3 +205,20 @@ pub async fn tidying_does_not_end_what_the_other_node_is_using(store: AnyStore) 
     assert_eq!(tidied.expect("the store is in order").ended, 1);
     assert!(!first.accepts(&laptop.token, after(HOUR + 5)).await);
 }
+
+/// A clock that jumps a year ahead on one node is no reason for the others to end sessions when they restart.
+pub async fn a_node_that_restarts_does_not_go_by_the_wrong_clock_of_another(store: AnyStore) {
+    let (mut first, second) = two_nodes(store).await;
+    let laptop = first.house.sign_in(&person("ada"), MORNING).await;
+    let phone = first.house.sign_in(&person("bob"), MORNING).await;
+    let a_year = 365 * DAY;
+    assert_eq!(
+        second.refuses(&laptop.token, after(a_year)).await,
+        Some(Refusal::Expired)
+    );
+    second.flush(after(a_year)).await;
+    first.restart(settings(), after(10)).await;
+    assert!(first.accepts(&phone.token, after(11)).await);
+    assert_eq!(first.house.sessions.observe(after(12)), after(12));
+    assert_expired_for_good(&first, &laptop, 13).await;
+}
