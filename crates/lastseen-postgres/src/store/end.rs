@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures_util::future::try_join_all;
 use lastseen::store::{End, Ended};
 use lastseen::{AccountKey, SessionId};
 use tokio::time::Instant;
@@ -80,13 +79,11 @@ async fn together(database: &Database, deadline: Instant, asked: &[&Ends]) -> Re
 }
 
 async fn end_each(transaction: &Transaction, asked: &[&Ends]) -> Result<Vec<Ended>, Error> {
-    let own = try_join_all(asked.iter().map(|one| async move {
-        match &one.account {
-            Some(account) => write::all_are_of(transaction, account, &one.ends).await,
-            None => Ok(true),
-        }
-    }))
-    .await?;
+    let requests: Vec<_> = asked
+        .iter()
+        .map(|one| (one.account.as_ref(), &one.ends[..]))
+        .collect();
+    let own = write::are_own(transaction, &requests).await?;
     // Of two who end one session the first does.
     let mut first: HashMap<SessionId, usize> = HashMap::new();
     let mut ends: Vec<&End> = Vec::new();

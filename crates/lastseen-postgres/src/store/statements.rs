@@ -122,11 +122,17 @@ pub(super) const INSERT_POLICY: &str =
     "INSERT INTO policy (number, idle_timeout, remembered_idle_timeout, absolute_lifetime)
      VALUES ($1, $2, $3, $4)";
 
-/// `$1` bits, `$2` account's key, `$3` sequences and `$4` ids: how many of them are the account's.
-pub(super) const OWN: &str = "SELECT count(*) FROM session
-     JOIN unnest($3::bigint[], $4::uuid[]) AS given (sequence, id)
-         ON session.sequence = given.sequence AND session.id = given.id
-     WHERE session.bits = $1 AND session.account = $2";
+/// Sessions that are said to be an account's, of several requests: of each how many are. `OFFSET 0` keeps the
+/// look-up of one row the look-up of one row.
+pub(super) const OWN: &str = "SELECT given.request, count(*)
+     FROM unnest($1::integer[], $2::integer[], $3::uuid[], $4::bigint[], $5::uuid[])
+         AS given (request, bits, account, sequence, id)
+     CROSS JOIN LATERAL (
+         SELECT FROM session WHERE session.bits = given.bits AND session.sequence = given.sequence
+             AND session.id = given.id AND session.account = given.account
+         OFFSET 0
+     ) AS own
+     GROUP BY given.request";
 
 /// `$1` bits, then a row each of the sessions to end; the ids of those that this ended.
 pub(super) const END: &str =
@@ -137,6 +143,20 @@ pub(super) const END: &str =
      WHERE session.bits = $1 AND session.sequence = given.sequence AND session.id = given.id
          AND session.left_list_at IS NULL
      RETURNING session.id";
+
+/// The same for sessions of several bits: `$1` theirs, one each. After [`BY_KEY`].
+pub(super) const END_SEVERAL: &str = "UPDATE session SET ended_at = given.ended_at, left_list_at = given.left_list_at,
+         ended_cause = given.ended_cause, ended_by = given.ended_by
+     FROM unnest($1::integer[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::uuid[])
+         AS given (bits, sequence, id, ended_at, left_list_at, ended_cause, ended_by)
+     WHERE session.bits = given.bits AND session.sequence = given.sequence AND session.id = given.id
+         AND session.left_list_at IS NULL
+     RETURNING session.id";
+
+/// For the rest of the transaction rows are looked up one by one, whatever the server makes of its statistics:
+/// that goes to the partitions that are named and to no other.
+pub(super) const BY_KEY: &str = "SELECT set_config('enable_hashjoin', 'off', true),
+     set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)";
 
 /// `$1` bits, `$2` sequences and `$3` ids: those that have ended.
 pub(super) const ENDED: &str = "SELECT session.id

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use futures_util::future::{join, try_join_all};
 use lastseen::store::{End, Use};
-use lastseen::{AccountKey, Policy, SessionId, Timestamp};
+use lastseen::{AccountKey, Ending, Policy, SessionId, Timestamp};
 use tokio_postgres::types::Type;
 
 use super::devices::text_of;
 use super::group::Group;
 use super::rows::{self, Bytes16, Place, get, key_of};
 use super::statements;
-use crate::database::Transaction;
+use crate::database::{Parameter, Transaction};
 use crate::error::Error;
 
 /// Records `policy`, unless it is the newest.
@@ -97,35 +97,61 @@ pub(super) async fn record_uses(transaction: &Transaction, uses: &[Use]) -> Resu
     Ok(())
 }
 
-/// Whether every one of the ids belongs to the account, ended or not.
-pub(super) async fn all_are_of(
+/// Of each request whether every one of its ids belongs to its account, ended or not, where it names one.
+pub(super) async fn are_own(
     transaction: &Transaction,
-    account: &AccountKey,
-    ends: &[End],
-) -> Result<bool, Error> {
-    let mut ids: Vec<SessionId> = ends.iter().map(|end| end.id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    // An id that nobody has and one of another account look the same.
-    if ids.iter().any(|id| id.partition() != account.partition()) {
-        return Ok(false);
+    requests: &[(Option<&AccountKey>, &[End])],
+) -> Result<Vec<bool>, Error> {
+    let mut own = vec![true; requests.len()];
+    let mut missing = vec![0_i64; requests.len()];
+    let (mut numbers, mut bits, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sequences, mut wanted) = (Vec::new(), Vec::new());
+    for (request, (account, ends)) in requests.iter().enumerate() {
+        let Some(account) = account else { continue };
+        let ids: HashSet<SessionId> = ends.iter().map(|end| end.id).collect();
+        // An id that nobody has and one of another account look the same.
+        if ids.iter().any(|id| id.partition() != account.partition()) {
+            own[request] = false;
+            continue;
+        }
+        let key = key_of(account);
+        for id in ids {
+            let place = Place::of(id);
+            missing[request] += 1;
+            // So many do not fit in one batch.
+            numbers.push(i32::try_from(request).unwrap_or(i32::MAX));
+            bits.push(place.bits);
+            keys.push(key);
+            sequences.push(place.sequence);
+            wanted.push(Bytes16::from(id));
+        }
     }
-    let (bits, key) = (i32::from(account.partition()), key_of(account));
-    let sequences: Vec<i64> = ids.iter().map(SessionId::sequence).collect();
-    let wanted: Vec<Bytes16> = ids.iter().copied().map(Bytes16::from).collect();
-    let rows = transaction
-        .query(
-            statements::OWN,
-            &[
-                (&bits, Type::INT4),
-                (&key, Type::UUID),
-                (&sequences, Type::INT8_ARRAY),
-                (&wanted, Type::UUID_ARRAY),
-            ],
-        )
-        .await?;
-    let own: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;
-    Ok(usize::try_from(own) == Ok(ids.len()))
+    if !wanted.is_empty() {
+        let rows = transaction
+            .query(
+                statements::OWN,
+                &[
+                    (&numbers, Type::INT4_ARRAY),
+                    (&bits, Type::INT4_ARRAY),
+                    (&keys, Type::UUID_ARRAY),
+                    (&sequences, Type::INT8_ARRAY),
+                    (&wanted, Type::UUID_ARRAY),
+                ],
+            )
+            .await?;
+        for row in &rows {
+            let request: i32 = get(row, 0)?;
+            let found: i64 = get(row, 1)?;
+            let request = usize::try_from(request).map_err(rows::damage)?;
+            if let Some(missing) = missing.get_mut(request) {
+                *missing -= found;
+            }
+        }
+    }
+    for (own, missing) in own.iter_mut().zip(missing) {
+        *own &= missing == 0;
+    }
+    Ok(own)
 }
 
 /// Ends sessions, with the uses that come along; the ids of those that this ended.
@@ -140,33 +166,7 @@ pub(super) async fn end_sessions(
     if !uses.is_empty() {
         record_uses(transaction, &latest_of_each(uses)).await?;
     }
-    let groups = Group::of(ends.iter().map(|end| end.id));
-    let ended = groups.iter().map(|group| async move {
-        let ending = |origin: usize| ends[origin].ending;
-        let ended_at = group.pick(|origin| ending(origin).at.as_millisecond());
-        let left_list_at = group.pick(|origin| ending(origin).left_list_at.as_millisecond());
-        let causes = group.pick(|origin| ending(origin).by.to_parts().0);
-        let by = group.pick(|origin| ending(origin).by.to_parts().1.map(Bytes16::from));
-        let [bits, sequences, ids] = group.parameters();
-        let rows = transaction
-            .query(
-                statements::END,
-                &[
-                    bits,
-                    sequences,
-                    ids,
-                    (&ended_at, Type::INT8_ARRAY),
-                    (&left_list_at, Type::INT8_ARRAY),
-                    (&causes, Type::TEXT_ARRAY),
-                    (&by, Type::UUID_ARRAY),
-                ],
-            )
-            .await?;
-        rows.iter()
-            .map(|row| Ok(get::<Bytes16>(row, 0)?.into()))
-            .collect::<Result<Vec<SessionId>, Error>>()
-    });
-    let ended: HashSet<SessionId> = try_join_all(ended).await?.into_iter().flatten().collect();
+    let ended = mark_ended(transaction, ends).await?;
     let others = ends.iter().map(|end| end.id);
     let others: HashSet<SessionId> = others.filter(|id| !ended.contains(id)).collect();
     if !others.is_empty() {
@@ -184,6 +184,56 @@ pub(super) async fn end_sessions(
         }
     }
     Ok(ended)
+}
+
+/// Marks sessions as ended, unless they have; the ids of those that this marked.
+async fn mark_ended(transaction: &Transaction, ends: &[&End]) -> Result<HashSet<SessionId>, Error> {
+    // In the order of the rows, as all who lock several.
+    let mut ends: Vec<(Place, &Ending, SessionId)> = ends
+        .iter()
+        .map(|end| (Place::of(end.id), &end.ending, end.id))
+        .collect();
+    ends.sort_by_key(|(place, ..)| *place);
+    let bits: Vec<i32> = ends.iter().map(|(place, ..)| place.bits).collect();
+    let sequences: Vec<i64> = ends.iter().map(|(place, ..)| place.sequence).collect();
+    let ids: Vec<Bytes16> = ends.iter().map(|(.., id)| (*id).into()).collect();
+    let column = |of: fn(&Ending) -> i64| -> Vec<i64> {
+        ends.iter().map(|(_, ending, _)| of(ending)).collect()
+    };
+    let ended_at = column(|ending| ending.at.as_millisecond());
+    let left_list_at = column(|ending| ending.left_list_at.as_millisecond());
+    let parts = ends.iter().map(|(_, ending, _)| ending.by.to_parts());
+    let (causes, by): (Vec<_>, Vec<_>) = parts
+        .map(|(cause, by)| (cause, by.map(Bytes16::from)))
+        .unzip();
+    let rest: [Parameter<'_>; 6] = [
+        (&sequences, Type::INT8_ARRAY),
+        (&ids, Type::UUID_ARRAY),
+        (&ended_at, Type::INT8_ARRAY),
+        (&left_list_at, Type::INT8_ARRAY),
+        (&causes, Type::TEXT_ARRAY),
+        (&by, Type::UUID_ARRAY),
+    ];
+    let rows = match bits.first() {
+        None => return Ok(HashSet::new()),
+        Some(first) if bits.iter().all(|bits| bits == first) => {
+            let parameters = [&[(first as _, Type::INT4)], &rest[..]].concat();
+            transaction.query(statements::END, &parameters).await?
+        }
+        Some(_) => {
+            let parameters = [&[(&bits as _, Type::INT4_ARRAY)], &rest[..]].concat();
+            let (set, rows) = join(
+                transaction.query(statements::BY_KEY, &[]),
+                transaction.query(statements::END_SEVERAL, &parameters),
+            )
+            .await;
+            set?;
+            rows?
+        }
+    };
+    rows.iter()
+        .map(|row| Ok(get::<Bytes16>(row, 0)?.into()))
+        .collect()
 }
 
 /// Marks those that nobody has used since; all that are marked then, and whether every node is known to know.

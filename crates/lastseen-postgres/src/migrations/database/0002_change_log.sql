@@ -47,11 +47,18 @@ BEGIN
     THEN
         RETURN NULL;
     END IF;
-    SELECT jsonb_agg(DISTINCT kind) INTO kinds FROM change_log WHERE xid = NEW.xid;
-    SELECT jsonb_agg(DISTINCT session) INTO sessions
-        FROM change_log CROSS JOIN LATERAL unnest(change_log.sessions) AS session WHERE xid = NEW.xid;
-    SELECT jsonb_agg(DISTINCT bit) INTO bits
-        FROM change_log CROSS JOIN LATERAL unnest(change_log.bits) AS bit WHERE xid = NEW.xid;
+    IF NOT EXISTS (SELECT FROM change_log WHERE xid = NEW.xid AND number < NEW.number) THEN
+        -- The only one, as nearly always.
+        kinds := jsonb_build_array(NEW.kind);
+        sessions := to_jsonb(NEW.sessions);
+        bits := to_jsonb(NEW.bits);
+    ELSE
+        SELECT jsonb_agg(DISTINCT kind) INTO kinds FROM change_log WHERE xid = NEW.xid;
+        SELECT jsonb_agg(DISTINCT session) INTO sessions
+            FROM change_log CROSS JOIN LATERAL unnest(change_log.sessions) AS session WHERE xid = NEW.xid;
+        SELECT jsonb_agg(DISTINCT bit) INTO bits
+            FROM change_log CROSS JOIN LATERAL unnest(change_log.bits) AS bit WHERE xid = NEW.xid;
+    END IF;
     message := jsonb_strip_nulls(jsonb_build_object(
         'xid', NEW.xid::text, 'origin', NEW.origin, 'kinds', kinds, 'sessions', sessions, 'bits', bits));
     IF octet_length(message::text) > 7800 THEN

@@ -85,9 +85,9 @@ BEGIN
     END IF;
     -- So many fit in one notification, and a whole account is one number.
     IF cardinality(ids) <= 100 THEN
-        PERFORM note_change('sessions', ids);
+        INSERT INTO change_log (kind, sessions) VALUES ('sessions', ids);
     ELSIF cardinality(partitions) <= 1000 THEN
-        PERFORM note_change('partitions', NULL, partitions);
+        INSERT INTO change_log (kind, bits) VALUES ('partitions', partitions);
     ELSE
         PERFORM note_change('everything');
     END IF;
@@ -103,7 +103,7 @@ BEGIN
     SELECT array_agg(DISTINCT bits) INTO partitions
         FROM before JOIN after USING (bits, key) WHERE before.name <> after.name;
     IF cardinality(partitions) <= 1000 THEN
-        PERFORM note_change('partitions', NULL, partitions);
+        INSERT INTO change_log (kind, bits) VALUES ('partitions', partitions);
     ELSIF partitions IS NOT NULL THEN
         PERFORM note_change('everything');
     END IF;
