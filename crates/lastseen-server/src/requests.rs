@@ -1,4 +1,4 @@
-//! What is noted of every request: an id, a line in the log, a count.
+//! What is noted of every request: an id, a line in the log, a count; and what every answer says.
 //!
 //! The line names the route that matched, never the address as it was sent: an address may hold a link's secret. It
 //! holds no header and no body, hence no token, password, cookie or hash.
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use axum::extract::MatchedPath;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use lastseen::{Clock, Entropy};
-use lastseen_axum::{Code, SeenSession};
+use lastseen_axum::{Code, SecurityHeaders, SeenSession};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -21,7 +21,10 @@ use crate::listener::refusal::REQUEST_ID;
 use crate::logs::{RequestLine, RequestLog};
 use crate::metrics::Metrics;
 
-/// A layer that gives every request an id, logs it and counts it. It stands around everything else.
+const ID_NAME: HeaderName = HeaderName::from_static(REQUEST_ID);
+
+/// A layer that gives every request an id, logs it and counts it, and its answer the security headers. It stands around
+/// everything else. One layer, because each has a share of what a request costs.
 #[derive(Clone)]
 pub(crate) struct Requests {
     shared: Arc<Shared>,
@@ -33,6 +36,7 @@ struct Shared {
     number: AtomicU64,
     metrics: Arc<Metrics>,
     log: RequestLog,
+    headers: SecurityHeaders,
     clock: Arc<dyn Clock>,
 }
 
@@ -40,6 +44,7 @@ impl Requests {
     pub(crate) fn new(
         metrics: Arc<Metrics>,
         log: RequestLog,
+        headers: SecurityHeaders,
         clock: Arc<dyn Clock>,
         entropy: &dyn Entropy,
     ) -> Self {
@@ -50,6 +55,7 @@ impl Requests {
             number: AtomicU64::new(0),
             metrics,
             log,
+            headers,
             clock,
         };
         Self {
@@ -142,7 +148,7 @@ impl Noted {
     fn finish<B>(&self, response: &mut Response<B>) {
         // Relaxed: the ids have to differ, no more.
         let number = self.shared.number.fetch_add(1, Ordering::Relaxed);
-        let id = id_text(self.shared.run, number);
+        let id = Id::new(self.shared.run, number);
         let duration = self.begun.elapsed();
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let status = response.status().as_u16();
@@ -152,7 +158,7 @@ impl Noted {
             .count_request(&self.method, route, status, duration);
         shared.log.add(&RequestLine {
             at: shared.clock.now(),
-            id: &id,
+            id: id.as_str(),
             method: known(&self.method),
             route,
             status,
@@ -163,29 +169,44 @@ impl Noted {
             session: self.session.id(),
             microseconds: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         });
+        shared.headers.apply(response.headers_mut());
         // Digits and a dash are a header value.
-        if let Ok(id) = HeaderValue::from_maybe_shared(bytes::Bytes::from(id)) {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static(REQUEST_ID), id);
+        if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+            response.headers_mut().insert(ID_NAME, id);
         }
     }
 }
 
 /// `0a1b2c3d-7`: the run and the number, in hexadecimal digits.
-fn id_text(run: u32, number: u64) -> String {
-    let digit = |nibble: u32| char::from_digit(nibble & 15, 16).unwrap_or('0');
-    let mut text = String::with_capacity(25);
-    text.extend((0..8).rev().map(|place| digit(run >> (4 * place))));
-    text.push('-');
-    let places = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    // A nibble fits whatever it is cut to.
-    text.extend(
-        (0..places)
-            .rev()
-            .map(|place| digit(u32::try_from(number >> (4 * place) & 15).unwrap_or(0))),
-    );
-    text
+struct Id {
+    text: [u8; 25],
+    length: usize,
+}
+
+impl Id {
+    fn new(run: u32, number: u64) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+        let mut text = [b'-'; 25];
+        for (place, byte) in run.to_be_bytes().into_iter().enumerate() {
+            text[2 * place] = DIGITS[usize::from(byte >> 4)];
+            text[2 * place + 1] = DIGITS[usize::from(byte & 15)];
+        }
+        // As many as the number has, one at least.
+        let places = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+        let mut length = 9;
+        for place in (0..places).rev() {
+            let [nibble, ..] = (number >> (4 * place)).to_le_bytes();
+            text[length] = DIGITS[usize::from(nibble & 15)];
+            length += 1;
+        }
+        Self { text, length }
+    }
+
+    fn as_str(&self) -> &str {
+        // Digits and a dash are UTF-8.
+        std::str::from_utf8(&self.text[..self.length]).unwrap_or_default()
+    }
 }
 
 /// The name of a method, where it is one of those that HTTP defines: a made-up one must not become a label.
@@ -217,7 +238,10 @@ mod tests {
             (1, u64::MAX),
             (5, 0xabc),
         ] {
-            assert_eq!(id_text(run, number), format!("{run:08x}-{number:x}"));
+            assert_eq!(
+                Id::new(run, number).as_str(),
+                format!("{run:08x}-{number:x}")
+            );
         }
     }
 }

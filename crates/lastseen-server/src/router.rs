@@ -11,8 +11,7 @@ use http::{HeaderName, HeaderValue};
 use lastseen::Sessions;
 use lastseen_axum::pages as sessions_page;
 use lastseen_axum::{
-    Problem, PublicUrl, SecurityHeaders, SessionsContext, SessionsLayer, TrustedProxies, api,
-    problem,
+    Problem, PublicUrl, SessionsContext, SessionsLayer, TrustedProxies, api, problem,
 };
 
 use tower::ServiceBuilder;
@@ -31,7 +30,6 @@ pub(crate) fn router(
     services: &Services,
     effective: &Effective,
     public_url: &PublicUrl,
-    headers: &SecurityHeaders,
     requests: Requests,
 ) -> Router {
     let trusted_proxies: TrustedProxies = effective.trusted_proxies.iter().copied().collect();
@@ -73,15 +71,17 @@ pub(crate) fn router(
         .route("/readyz", get(move || ready(sessions.clone())))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        // From the outside in: what is noted of every request, what every answer says, what a fault is answered, who is asking.
+        // From the outside in: what is noted of every request and what every answer says, what a fault is answered, who is
+        // asking.
         // In one piece: each call of `layer` boxes every route once more.
         .layer(
             ServiceBuilder::new()
                 .layer(requests)
-                .layer(headers.clone())
                 .layer(Faults)
                 .layer(SessionsLayer::new(context)),
         )
+        // Without it each request would make its route anew, to give it the state that none has.
+        .with_state(())
 }
 
 /// The description of the whole HTTP interface (OpenAPI): the sessions' own part and the server's.

@@ -103,10 +103,11 @@ async fn serve(
     let requests = Requests::new(
         std::sync::Arc::clone(&metrics),
         logs.requests(),
+        headers.clone(),
         std::sync::Arc::clone(&services.clock),
         services.entropy.as_ref(),
     );
-    let router = router::router(&services, effective, &public_url, &headers, requests);
+    let router = router::router(&services, effective, &public_url, requests);
     let mut lines = vec![format!("listening on http://{address}")];
     lines.extend(set_up_line(&services, &public_url).await?);
     lines.extend(furniture);
