@@ -61,7 +61,13 @@ struct Shared {
     document: HeaderMap,
     /// What everything else says: the shorter, the less each answer of the API carries.
     other: HeaderMap,
+    /// The same, for an answer that says of itself that it is JSON, and has that among it already.
+    json: HeaderMap,
 }
+
+/// What a response may say that these headers say of themselves.
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 impl SecurityHeaders {
     /// The headers for a service under this public URL. Over https they promise to stay there.
@@ -78,7 +84,7 @@ impl SecurityHeaders {
         other.insert(named("cross-origin-opener-policy"), value("same-origin"));
         other.insert(named("cross-origin-resource-policy"), value("same-origin"));
         // Whatever does not say that it may be kept, may not.
-        other.insert(CACHE_CONTROL, value("no-store"));
+        other.insert(CACHE_CONTROL, NOT_KEPT);
         if public_url.is_https() {
             other.insert(STRICT_TRANSPORT_SECURITY, value(TRANSPORT_SECURITY));
         }
@@ -90,8 +96,14 @@ impl SecurityHeaders {
             named("permissions-policy"),
             value("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
         );
+        let mut json = other.clone();
+        json.insert(CONTENT_TYPE, JSON);
         Self {
-            shared: Arc::new(Shared { document, other }),
+            shared: Arc::new(Shared {
+                document,
+                other,
+                json,
+            }),
         }
     }
 
@@ -118,21 +130,26 @@ impl SecurityHeaders {
 
     /// Adds the headers to those of a response, which keeps its own where both have one.
     pub fn apply(&self, response_headers: &mut HeaderMap) {
-        let is_document = response_headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-        let headers = if is_document {
-            &self.shared.document
-        } else {
-            &self.shared.other
+        let content_type = response_headers.get(CONTENT_TYPE);
+        let is_json = content_type.is_some_and(|value| *value == JSON);
+        let is_document =
+            content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+        let headers = match (is_document, is_json) {
+            (true, _) => &self.shared.document,
+            (false, true) => &self.shared.json,
+            (false, false) => &self.shared.other,
         };
         // Copying the finished map and adding a response's own few headers to it hashes far fewer names than the other
-        // way round.
+        // way round; and those that stand in it already, as they do in most answers, need no hash at all.
         let own = std::mem::replace(response_headers, headers.clone());
         let mut last_name = None;
         for (name, value) in own {
             if let Some(name) = name {
-                response_headers.insert(&name, value);
+                let is_said = name == CACHE_CONTROL && value == NOT_KEPT
+                    || is_json && name == CONTENT_TYPE && value == JSON;
+                if !is_said {
+                    response_headers.insert(&name, value);
+                }
                 last_name = Some(name);
             } else if let Some(name) = &last_name {
                 // A header map names each header once, before its first value.
@@ -316,6 +333,38 @@ mod tests {
         assert!(seconds >= 31_536_000);
         let headers = applied("http://127.0.0.1:8080", &[]);
         assert!(!headers.contains_key(STRICT_TRANSPORT_SECURITY));
+    }
+
+    #[test]
+    fn an_answer_of_the_api_says_everything_once() {
+        for own in [
+            &[
+                (CONTENT_TYPE, "application/json"),
+                (CACHE_CONTROL, "no-store"),
+            ] as &[_],
+            &[(CONTENT_TYPE, "application/json")],
+        ] {
+            let headers = applied("https://account.example", own);
+            assert_eq!(headers[CONTENT_TYPE], "application/json");
+            assert_eq!(headers[CACHE_CONTROL], "no-store");
+            assert_eq!(headers.len(), headers.keys_len());
+        }
+    }
+
+    #[test]
+    fn of_a_header_that_a_response_has_twice_both_stay() {
+        let own = [
+            (CONTENT_TYPE, "application/json"),
+            (CACHE_CONTROL, "no-store"),
+            (CACHE_CONTROL, "private"),
+        ];
+        let headers = applied("https://account.example", &own);
+        let values: Vec<_> = headers.get_all(CACHE_CONTROL).iter().collect();
+        assert_eq!(values, ["no-store", "private"]);
+        let own = [(CONTENT_TYPE, "application/problem+json")];
+        let headers = applied("https://account.example", &own);
+        assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(headers.get_all(CONTENT_TYPE).iter().count(), 1);
     }
 
     #[test]

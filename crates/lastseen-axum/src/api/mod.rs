@@ -24,6 +24,8 @@ mod terminate_others;
 pub use list::{ListQuery, page_json};
 pub use terminate::TerminateRequest;
 
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -62,11 +64,16 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 /// A JSON answer that depends on a session.
 #[must_use]
 pub fn json(body: Vec<u8>) -> Response {
+    /// A copy of it costs a third of what it costs to make.
+    static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
+        HeaderMap::from_iter([
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ])
+    });
+
     let mut response = Response::new(Body::from(body));
-    let mut headers = HeaderMap::with_capacity(4);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    *response.headers_mut() = headers;
+    response.headers_mut().clone_from(&HEADERS);
     response
 }
 
