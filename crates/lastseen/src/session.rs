@@ -79,6 +79,22 @@ fn encoding() -> &'static Encoding {
     &ENCODING
 }
 
+/// The symbols of 40 bits, as [`encoding`] would write them: an id is written twice for each request, and eight of
+/// them at once take less than half the time.
+fn eight_symbols([a, b, c, d, e]: [u8; 5]) -> [u8; 8] {
+    const EACH: u64 = u64::MAX / 255;
+
+    let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+    // Halves of 20 bits, of 10, of 5, each moved into a half of what is left of the word.
+    let bits = (bits & 0x00ff_fff0_0000) << 12 | bits & 0xf_ffff;
+    let bits = (bits & 0x000f_fc00_000f_fc00) << 6 | bits & 0x0000_03ff_0000_03ff;
+    let bits = (bits & 0x03e0_03e0_03e0_03e0) << 3 | bits & 0x001f_001f_001f_001f;
+    // From ten on, the sum with 118 reaches the eighth bit of its byte.
+    let letters = ((bits + EACH * 118) & (EACH << 7)) >> 7;
+    let symbols = bits + EACH * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10);
+    symbols.to_be_bytes()
+}
+
 impl fmt::Display for SessionId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.to_text();
@@ -106,8 +122,18 @@ impl SessionId {
 
     /// The text, as bytes: lower-case letters and digits.
     pub fn to_text(self) -> [u8; Self::TEXT_BYTES] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, last] = self.0;
         let mut text = [0; Self::TEXT_BYTES];
-        encoding().encode_mut(&self.0, &mut text);
+        let pieces = [
+            [a, b, c, d, e],
+            [f, g, h, i, j],
+            [k, l, m, n, o],
+            [last, 0, 0, 0, 0],
+        ];
+        for (symbols, piece) in text.chunks_mut(8).zip(pieces) {
+            // The last piece has two symbols.
+            symbols.copy_from_slice(&eight_symbols(piece)[..symbols.len()]);
+        }
         text
     }
 }

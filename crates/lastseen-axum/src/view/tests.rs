@@ -128,7 +128,43 @@ fn instants_outside_of_four_digit_years_are_cut() {
     );
 }
 
+#[test]
+fn one_character_that_needs_an_escape_is_found_wherever_it_stands() {
+    for length in 1..=20 {
+        for position in 0..length {
+            for byte in 0..=127 {
+                let mut text = vec![b'a'; length];
+                text[position] = byte;
+                assert_eq!(
+                    needs_no_escape(&text),
+                    !needs_escape(byte),
+                    "{byte} at {position} of {length}"
+                );
+            }
+        }
+    }
+    assert!(needs_no_escape(b""));
+    assert!(needs_no_escape("ä€😀 and the like".as_bytes()));
+}
+
 proptest! {
+    #[test]
+    fn a_number_is_written_as_everybody_writes_it(number in prop_oneof![any::<u64>(), 0_u64..100_000], few in any::<u8>()) {
+        for number in [number, few.into()] {
+            let mut out = Vec::new();
+            write_number(&mut out, number);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_as_everybody_writes_it(octets in any::<[u8; 4]>()) {
+        let address = IpAddr::from(octets);
+        let mut out = Vec::new();
+        write_address(&mut out, Some(address));
+        prop_assert_eq!(String::from_utf8(out).unwrap(), format!("\"{address}\""));
+    }
+
     #[test]
     fn an_instant_reads_as_a_library_of_calendars_writes_it(
         milliseconds in prop_oneof![
