@@ -109,7 +109,12 @@ impl SessionCookie {
         let mut found = Carried::Nothing;
         let mut pairs_left = MOST_PAIRS;
         for line in headers.get_all(COOKIE) {
-            for pair in line.as_bytes().split(|byte| *byte == b';') {
+            let line = line.as_bytes();
+            let ends = memchr::memchr_iter(b';', line).chain([line.len()]);
+            let mut start = 0;
+            for end in ends {
+                let pair = &line[start..end];
+                start = end + 1;
                 if pairs_left == 0 {
                     return Carried::Unclear;
                 }
