@@ -14,13 +14,14 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -214,7 +215,8 @@ async fn serve_connection(registered: Registered, stream: TcpStream, peer: Socke
     _ = stream.set_nodelay(true);
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
 
-    let router = connections.router.clone();
+    // One for the whole connection: all connections share what a copy counts, so that each costs the others time.
+    let router = RefCell::new(connections.router.clone());
     let service_phase = Arc::clone(phase);
     let headers = connections.headers.clone();
     let service = service_fn(move |request: Request<Incoming>| {
@@ -224,7 +226,7 @@ async fn serve_connection(registered: Registered, stream: TcpStream, peer: Socke
         let answer = if names_one_host(&request) {
             let mut request = request.map(TimelyBody::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            Ok(router.clone().call(request))
+            Ok(router.borrow_mut().call(request))
         } else {
             let mut refusal =
                 Problem::invalid_request("The request names no host, or several.").into_http();
@@ -291,14 +293,24 @@ fn names_one_host(request: &Request<Incoming>) -> bool {
 }
 
 /// Waits until the peer has kept silent for longer than it may at this moment; answers with the deadline that passed.
+///
+/// Each request moves the deadline on, and none of them sets the timer: it goes off at a deadline that was, and is set
+/// to the one that is.
 async fn silence_is_over(phase: &Phase, mut timer: Pin<&mut Sleep>) -> Instant {
-    std::future::poll_fn(|cx| match phase.patience() {
-        Patience::Endless => Poll::Pending,
-        Patience::Idle(deadline) | Patience::Head(deadline) => {
-            if timer.deadline() != deadline {
-                timer.as_mut().reset(deadline);
+    std::future::poll_fn(|cx| {
+        let deadline = match phase.patience() {
+            Patience::Endless => return Poll::Pending,
+            Patience::Idle(deadline) | Patience::Head(deadline) => deadline,
+        };
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() == deadline {
+                return Poll::Ready(deadline);
             }
-            timer.as_mut().poll(cx).map(|()| deadline)
+            timer.as_mut().reset(deadline);
         }
     })
     .await

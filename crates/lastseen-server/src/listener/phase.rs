@@ -10,11 +10,15 @@ use tokio::time::Instant;
 ///
 /// One task writes it, the connection's own; the accept loop only looks, to find the one that has been idle for
 /// longest. A look that is a little old costs a connection its turn, never its correctness.
+///
+/// Most waits end before anybody asks how long they have lasted: what begins is noted, and the clock is read by whoever
+/// asks first. The connection's task does so before it goes to sleep.
 #[derive(Debug)]
 pub(super) struct Phase {
     /// The instant that times are counted from.
     start: Instant,
-    /// When it began to wait for a request, in milliseconds since `start` plus one; zero while a request is served.
+    /// When it began to wait for a request, in milliseconds since `start` plus one; zero while a request is served, and
+    /// [`JUST_NOW`] until somebody asks.
     waiting_since: AtomicU64,
     /// When the first byte of a request arrived, in the same way; zero while none has.
     head_since: AtomicU64,
@@ -22,6 +26,9 @@ pub(super) struct Phase {
     evicted: AtomicBool,
     evict: Notify,
 }
+
+/// In place of a time: it has begun, and the clock was not read yet.
+const JUST_NOW: u64 = u64::MAX;
 
 /// How long a connection may go on waiting, and for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,18 +45,18 @@ impl Phase {
     pub(super) fn waiting() -> Self {
         let phase = Self {
             start: Instant::now(),
-            waiting_since: AtomicU64::new(0),
+            waiting_since: AtomicU64::new(JUST_NOW),
             head_since: AtomicU64::new(0),
             evicted: AtomicBool::new(false),
             evict: Notify::new(),
         };
-        phase.wait_for_request();
+        phase.patience();
         phase
     }
 
-    fn stamp(&self) -> u64 {
-        let elapsed = self.start.elapsed().as_millis();
-        u64::try_from(elapsed).unwrap_or(u64::MAX - 1) + 1
+    fn stamp(&self, now: Instant) -> u64 {
+        let elapsed = now.duration_since(self.start).as_millis();
+        u64::try_from(elapsed).unwrap_or(JUST_NOW - 2) + 1
     }
 
     fn instant(&self, stamp: u64) -> Instant {
@@ -65,23 +72,55 @@ impl Phase {
     /// The answer is on its way; the next request may come.
     pub(super) fn wait_for_request(&self) {
         self.head_since.store(0, Ordering::Relaxed);
-        self.waiting_since.store(self.stamp(), Ordering::Relaxed);
+        self.waiting_since.store(JUST_NOW, Ordering::Relaxed);
     }
 
     /// Bytes have arrived: while waiting they begin a request.
     pub(super) fn bytes_arrived(&self) {
-        let waits = self.waiting_since.load(Ordering::Relaxed) != 0;
-        if waits && self.head_since.load(Ordering::Relaxed) == 0 {
-            self.head_since.store(self.stamp(), Ordering::Relaxed);
+        if self.waits() && self.head_since.load(Ordering::Relaxed) == 0 {
+            self.head_since.store(JUST_NOW, Ordering::Relaxed);
         }
     }
 
     /// How long the peer may keep silent now.
     pub(super) fn patience(&self) -> Patience {
-        match (
-            self.waiting_since.load(Ordering::Relaxed),
-            self.head_since.load(Ordering::Relaxed),
-        ) {
+        let waiting = self.waiting_since.load(Ordering::Relaxed);
+        let head = self.head_since.load(Ordering::Relaxed);
+        if waiting == JUST_NOW || head == JUST_NOW {
+            return self.patience_at(Instant::now());
+        }
+        self.patience_of(waiting, head)
+    }
+
+    /// What it has waited for in vain, where the peer has kept silent for longer than it may.
+    pub(super) fn overdue(&self) -> Option<Patience> {
+        if !self.waits() {
+            return None;
+        }
+        let now = Instant::now();
+        let patience = self.patience_at(now);
+        let deadline = match patience {
+            Patience::Endless => return None,
+            Patience::Idle(deadline) | Patience::Head(deadline) => deadline,
+        };
+        (now >= deadline).then_some(patience)
+    }
+
+    /// The patience at an instant that was just read, which is noted as the time of what has begun since the last.
+    fn patience_at(&self, now: Instant) -> Patience {
+        let noted = |time: &AtomicU64| match time.load(Ordering::Relaxed) {
+            JUST_NOW => {
+                let stamp = self.stamp(now);
+                time.store(stamp, Ordering::Relaxed);
+                stamp
+            }
+            noted => noted,
+        };
+        self.patience_of(noted(&self.waiting_since), noted(&self.head_since))
+    }
+
+    fn patience_of(&self, waiting: u64, head: u64) -> Patience {
+        match (waiting, head) {
             (0, _) => Patience::Endless,
             (since, 0) => Patience::Idle(self.instant(since) + super::limits::IDLE_TIME),
             (_, since) => Patience::Head(self.instant(since) + super::limits::HEAD_TIME),
@@ -98,6 +137,7 @@ impl Phase {
         match self.waiting_since.load(Ordering::Relaxed) {
             0 => None,
             _ if self.evicted.load(Ordering::Relaxed) => None,
+            JUST_NOW => Some(Instant::now()),
             since => Some(self.instant(since)),
         }
     }
@@ -142,5 +182,26 @@ mod tests {
         assert_eq!(phase.idle_since(), None);
         phase.wait_for_request();
         assert!(matches!(phase.patience(), Patience::Idle(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_is_counted_from_when_the_task_went_to_sleep_and_one_that_goes_on_is_overdue() {
+        let phase = Phase::waiting();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        phase.serve();
+        phase.wait_for_request();
+        let begun = Instant::now();
+        assert_eq!(phase.idle_since(), Some(begun), "before anybody asked");
+        assert_eq!(phase.overdue(), None);
+        tokio::time::advance(IDLE_TIME).await;
+        assert_eq!(phase.idle_since(), Some(begun));
+        let idle = Patience::Idle(begun + IDLE_TIME);
+        assert_eq!((phase.patience(), phase.overdue()), (idle, Some(idle)));
+        phase.bytes_arrived();
+        assert_eq!(phase.overdue(), None, "the head has just begun");
+        tokio::time::advance(HEAD_TIME).await;
+        assert!(matches!(phase.overdue(), Some(Patience::Head(_))));
+        phase.serve();
+        assert_eq!(phase.overdue(), None);
     }
 }
