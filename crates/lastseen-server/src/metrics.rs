@@ -14,15 +14,16 @@ use hashbrown::{Equivalent, HashMap};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use lastseen::Sessions;
-use parking_lot::RwLock;
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use thread_local::ThreadLocal;
 
 use crate::app::Services;
 use crate::requests::known;
@@ -37,10 +38,23 @@ const DURATIONS: [f64; 11] = [
 /// All figures.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
-    /// The counters of the family, found without a copy of the labels.
-    known_requests: RwLock<HashMap<RequestLabels, Counter>>,
-    durations: Histogram,
+    requests: Requests,
+}
+
+/// What is counted of requests, by each thread for itself: a figure that all of them write is in the wrong processor's
+/// cache half of the time, and every request would wait for it. Whoever asks adds them up.
+#[derive(Clone, Debug, Default)]
+struct Requests {
+    of_threads: Arc<ThreadLocal<Mutex<Count>>>,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    /// As many as there are routes, methods and statuses: all of them ours.
+    answered: HashMap<RequestLabels, u64>,
+    /// How many took at most as long as the bound at the same place in [`DURATIONS`]; at the end those that took longer.
+    durations: [u64; DURATIONS.len() + 1],
+    seconds: f64,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -67,24 +81,13 @@ impl Equivalent<RequestLabels> for SeenRequest<'_> {
 impl Metrics {
     pub(crate) fn new(services: &Services) -> Self {
         let mut registry = Registry::with_prefix("lastseen");
-        let requests = Family::default();
-        let durations = Histogram::new(DURATIONS);
-        registry.register("http_requests", "Requests answered", requests.clone());
-        registry.register(
-            "http_request_duration_seconds",
-            "Time from the end of a request's head to the beginning of its answer",
-            durations.clone(),
-        );
+        let requests = Requests::default();
+        registry.register_collector(Box::new(requests.clone()));
         registry.register_collector(Box::new(Inside {
             sessions: services.sessions.clone(),
             sign_in: services.sign_in.clone(),
         }));
-        Self {
-            registry,
-            requests,
-            known_requests: RwLock::default(),
-            durations,
-        }
+        Self { registry, requests }
     }
 
     pub(crate) fn count_request(
@@ -94,15 +97,32 @@ impl Metrics {
         status: u16,
         duration: Duration,
     ) {
-        let method = known(method);
-        self.durations.observe(duration.as_secs_f64());
+        self.requests.count(known(method), route, status, duration);
+    }
+
+    fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Requests {
+    fn count(&self, method: &'static str, route: &str, status: u16, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        let place = DURATIONS.iter().take_while(|bound| seconds > **bound);
+        let place = place.count();
         let seen = SeenRequest {
             method,
             route,
             status,
         };
-        if let Some(counter) = self.known_requests.read().get(&seen) {
-            counter.inc();
+        // Nobody else locks it, but for whoever asks.
+        let mut count = self.of_threads.get_or_default().lock();
+        count.durations[place] += 1;
+        count.seconds += seconds;
+        if let Some(answered) = count.answered.get_mut(&seen) {
+            *answered += 1;
             return;
         }
         let labels = RequestLabels {
@@ -110,16 +130,47 @@ impl Metrics {
             route: route.to_owned(),
             status,
         };
-        let counter = self.requests.get_or_create(&labels).clone();
-        counter.inc();
-        // As many as there are routes, methods and statuses: all of them ours.
-        self.known_requests.write().insert(labels, counter);
+        count.answered.insert(labels, 1);
     }
 
-    fn text(&self) -> Result<String, std::fmt::Error> {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
-        Ok(text)
+    fn sum(&self) -> Count {
+        let mut sum = Count::default();
+        for count in self.of_threads.iter() {
+            let count = count.lock();
+            for (labels, number) in &count.answered {
+                *sum.answered.entry_ref(labels).or_default() += number;
+            }
+            for (sum, number) in sum.durations.iter_mut().zip(count.durations) {
+                *sum += number;
+            }
+            sum.seconds += count.seconds;
+        }
+        sum
+    }
+}
+
+impl Collector for Requests {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let sum = self.sum();
+        let mut family = encoder.encode_descriptor(
+            "http_requests",
+            "Requests answered",
+            None,
+            MetricType::Counter,
+        )?;
+        for (labels, number) in &sum.answered {
+            ConstCounter::new(*number).encode(family.encode_family(labels)?)?;
+        }
+        let bounds = DURATIONS.into_iter().chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(sum.durations).collect();
+        encoder
+            .encode_descriptor(
+                "http_request_duration_seconds",
+                "Time from the end of a request's head to the beginning of its answer",
+                None,
+                MetricType::Histogram,
+            )?
+            .encode_histogram::<NoLabelSet>(sum.seconds, sum.durations.iter().sum(), &buckets, None)
     }
 }
 
@@ -296,5 +347,42 @@ async fn answer(State(metrics): State<Arc<Metrics>>) -> axum::response::Response
             ([(CONTENT_TYPE, form)], text).into_response()
         }
         Err(error) => lastseen_axum::Problem::unavailable(error).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_threads_have_counted_is_added_up() {
+        let requests = Requests::default();
+        std::thread::scope(|scope| {
+            for milliseconds in [0, 2, 2, 9_000] {
+                let duration = Duration::from_millis(milliseconds);
+                let requests = &requests;
+                scope.spawn(move || requests.count("GET", "/sessions", 200, duration));
+            }
+        });
+        requests.count("GET", "none", 404, Duration::from_micros(100));
+        let mut registry = Registry::with_prefix("lastseen");
+        registry.register_collector(Box::new(requests));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "# TYPE lastseen_http_requests counter",
+            r#"lastseen_http_requests_total{method="GET",route="/sessions",status="200"} 4"#,
+            r#"lastseen_http_requests_total{method="GET",route="none",status="404"} 1"#,
+            "# TYPE lastseen_http_request_duration_seconds histogram",
+            r#"lastseen_http_request_duration_seconds_bucket{le="0.00005"} 1"#,
+            r#"lastseen_http_request_duration_seconds_bucket{le="0.0001"} 2"#,
+            r#"lastseen_http_request_duration_seconds_bucket{le="0.005"} 4"#,
+            r#"lastseen_http_request_duration_seconds_bucket{le="5.0"} 4"#,
+            r#"lastseen_http_request_duration_seconds_bucket{le="+Inf"} 5"#,
+            "lastseen_http_request_duration_seconds_count 5",
+            "lastseen_http_request_duration_seconds_sum 9.0041",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
     }
 }
