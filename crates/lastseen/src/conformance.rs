@@ -138,6 +138,7 @@ macro_rules! conformance_tests_of_nodes {
             a_session_is_not_expired_by_the_other_node_because_rounds_of_writing_are_late,
             a_session_used_just_in_time_is_not_expired_by_the_other,
             a_use_recorded_between_a_read_and_the_verdict_keeps_the_session,
+            what_memory_takes_for_expired_is_read_again_for_every_verb,
             expired_is_final_on_both_nodes_although_one_clock_is_an_hour_ahead,
             expired_is_final_on_both_nodes_although_one_clock_is_an_hour_behind,
             a_late_use_revives_nothing,

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -32,6 +33,9 @@ pub enum Call {
     Expiring,
 }
 
+/// How long a test waits for what must happen.
+const IN_TIME: Duration = Duration::from_secs(60);
+
 /// Holds up one call of one node.
 #[derive(Debug)]
 pub struct Gate {
@@ -41,9 +45,10 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Waits until the node has come so far.
+    /// Waits until the node has come so far; it must, in time.
     pub async fn reached(&self) {
-        self.reached.notified().await;
+        let reached = tokio::time::timeout(IN_TIME, self.reached.notified()).await;
+        reached.expect("the node comes as far as that");
     }
 
     /// Lets it go on.
