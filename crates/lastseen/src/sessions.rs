@@ -35,7 +35,7 @@ use statistics::Counters;
 /// Every session of one store: creates, validates, lists, expires and terminates them.
 ///
 /// A handle, cheap to clone. A process has one set of sessions over a store: what that has confirmed it
-/// may answer from memory, as far as the store's [`Authority`](crate::Authority) lets it.
+/// may answer from memory, as far as the store's [`Authority`] lets it.
 ///
 /// The verbs run on tokio. One that writes runs to its end even where whoever asked stops listening, so
 /// that memory never knows less than the store.
