@@ -153,3 +153,30 @@ def test_last_use_never_goes_backwards(start: Callable[..., Lastseen]) -> None:
         stop.set()
         for user in users:
             user.join()
+
+
+def readiness(server: Lastseen) -> int:
+    with server.client() as client:
+        return client.get("/readyz").status_code
+
+
+def test_a_server_that_drains_says_that_it_is_not_ready_and_goes_on_serving(
+    start: Callable[..., Lastseen],
+) -> None:
+    server = start("--drain", "60s")
+    device = person(server).device()
+    assert readiness(server) == 200
+    server.signal(signal.SIGTERM)
+    eventually(lambda: readiness(server) == 503, "it says that it is not ready")
+    assert device.is_signed_in()
+    with server.client() as client:
+        assert client.get("/livez").status_code == 200
+    # Whoever asks again does not want to wait.
+    assert server.stop(within=10) == 0
+
+
+def test_a_server_has_drained_when_the_time_is_up(start: Callable[..., Lastseen]) -> None:
+    server = start("--drain", "1s")
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began >= 1

@@ -36,6 +36,7 @@ pub mod logs;
 mod metrics;
 pub mod pages;
 pub mod proxies;
+mod readiness;
 mod reload;
 mod requests;
 pub mod router;

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::Redirect;
 use axum::routing::get;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
-use lastseen::Sessions;
 use lastseen_axum::pages as sessions_page;
-use lastseen_axum::{
-    Problem, PublicUrl, SessionsContext, SessionsLayer, TrustedProxies, api, problem,
-};
+use lastseen_axum::{PublicUrl, SessionsContext, SessionsLayer, TrustedProxies, api, problem};
 
 use tower::ServiceBuilder;
 
@@ -22,6 +19,7 @@ use crate::config::Effective;
 use crate::faults::Faults;
 use crate::pages;
 use crate::proxies;
+use crate::readiness::Readiness;
 use crate::requests::Requests;
 use crate::sign_in::{self, ReturnTargets};
 
@@ -31,6 +29,7 @@ pub(crate) fn router(
     effective: &Effective,
     public_url: &PublicUrl,
     requests: Requests,
+    readiness: &Readiness,
 ) -> Router {
     let trusted_proxies: TrustedProxies = effective.trusted_proxies.iter().copied().collect();
     let context = SessionsContext::new(services.sessions.clone(), public_url.clone())
@@ -47,7 +46,7 @@ pub(crate) fn router(
     let homes = ApplicationHomes::new(services.applications.clone(), return_targets.clone());
     let description = description(&context);
 
-    let sessions = services.sessions.clone();
+    let readiness = readiness.clone();
     // Each part brings what it works with: a state of the whole would be copied for every request.
     Router::new()
         // The caller's own sessions: /api/v1/session, /api/v1/sessions…, /api/v1/sign-out.
@@ -68,7 +67,7 @@ pub(crate) fn router(
         .merge(proxies::router(return_targets))
         .route("/", get(|| async { Redirect::to("/sessions") }))
         .route("/livez", get(|| async { "ok" }))
-        .route("/readyz", get(move || ready(sessions.clone())))
+        .route("/readyz", get(move || readiness.clone().answer()))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         // From the outside in: what is noted of every request and what every answer says, what a fault is answered, who is
@@ -99,19 +98,4 @@ fn description(context: &SessionsContext) -> ([(HeaderName, HeaderValue); 1], By
         [(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
         Bytes::from(json),
     )
-}
-
-/// Whether the store can be read and written at this moment.
-async fn ready(sessions: Sessions) -> Response {
-    match sessions.ready().await {
-        Ok(()) => (
-            [(
-                CONTENT_TYPE,
-                HeaderValue::from_static("text/plain; charset=utf-8"),
-            )],
-            "ok",
-        )
-            .into_response(),
-        Err(error) => Problem::from(error).into_response(),
-    }
 }

@@ -16,6 +16,7 @@ use crate::control::server::ControlSocket;
 use crate::failure::{Failure, plain};
 use crate::jobs::Jobs;
 use crate::listener::{Listener, limits};
+use crate::readiness::Readiness;
 use crate::reload::{self, Reread};
 use crate::requests::Requests;
 use crate::storage::Storage;
@@ -107,7 +108,8 @@ async fn serve(
         std::sync::Arc::clone(&services.clock),
         services.entropy.as_ref(),
     );
-    let router = router::router(&services, effective, &public_url, requests);
+    let readiness = Readiness::new(&services);
+    let router = router::router(&services, effective, &public_url, requests, &readiness);
     let mut lines = vec![format!("listening on http://{address}")];
     lines.extend(set_up_line(&services, &public_url).await?);
     lines.extend(furniture);
@@ -145,6 +147,15 @@ async fn serve(
     let asked = async {
         stop.asked().await;
         supervisor::stopping();
+        if let Some(drain) = effective.drain {
+            tracing::info!(target: "lastseen", "draining");
+            readiness.leave();
+            // Whoever asks a second time does not want to wait.
+            tokio::select! {
+                () = tokio::time::sleep(drain) => {}
+                () = stop.asked() => {}
+            }
+        }
     };
     listener.serve(router, &headers, asked).await;
     tracing::info!(target: "lastseen", "stopping");

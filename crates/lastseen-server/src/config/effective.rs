@@ -35,6 +35,8 @@ pub struct Effective {
     pub sessions: lastseen::Settings,
     /// Connections held at once.
     pub max_connections: u32,
+    /// How long it goes on serving once it was asked to stop, while it says that it is not ready.
+    pub drain: Option<Duration>,
     /// The address and port of `/metrics`, where it is wanted.
     pub metrics_listen: Option<SocketAddr>,
     /// The form of the log.
@@ -121,6 +123,7 @@ impl Effective {
         // process may hold open.
         let max_connections =
             reader.one("max-connections", |text| value::number(text, 16, 1_000_000));
+        let drain = reader.one("drain", drain);
         let metrics_listen = reader.one("metrics-listen", value::address);
         let log_format = reader.one("log-format", log_format);
         let log_level = reader.one("log-level", log_level);
@@ -155,6 +158,7 @@ impl Effective {
                 cache_memory: cache_memory.ok_or_else(missing)?,
             },
             max_connections: max_connections.ok_or_else(missing)?,
+            drain,
             metrics_listen,
             log_format: log_format.ok_or_else(missing)?,
             log_level: log_level.ok_or_else(missing)?,
@@ -282,6 +286,9 @@ impl Effective {
             "keep-ended" => quoted(value::duration_text(sessions.keep_ended)),
             "cache-memory" => quoted(value::size_text(sessions.cache_memory)),
             "max-connections" => Some(self.max_connections.to_string()),
+            "drain" => self
+                .drain
+                .and_then(|drain| quoted(value::duration_text(drain))),
             "metrics-listen" => self
                 .metrics_listen
                 .and_then(|address| quoted(address.to_string())),
@@ -393,6 +400,14 @@ fn lease(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|lease| (Duration::from_secs(1)..=Duration::from_secs(10)).contains(lease))
         .ok_or_else(|| "does not lie between 1s and 10s".to_owned())
+}
+
+/// No proxy asks more often than once a second unless told; one that has not asked for a minute leads nobody.
+fn drain(text: &str) -> Result<Duration, String> {
+    value::duration(text)
+        .ok()
+        .filter(|drain| (Duration::from_secs(1)..=Duration::from_mins(1)).contains(drain))
+        .ok_or_else(|| "does not lie between 1s and 1m".to_owned())
 }
 
 fn node_name(text: &str) -> Result<String, String> {
@@ -539,6 +554,18 @@ mod tests {
     }
 
     #[test]
+    fn a_server_drains_for_a_second_to_a_minute_or_not_at_all() {
+        assert_eq!(effective(&[]).unwrap().drain, None);
+        assert_eq!(
+            effective(&[("drain", "5s")]).unwrap().drain,
+            Some(Duration::from_secs(5))
+        );
+        for text in ["0s", "61s", "soon"] {
+            assert!(effective(&[("drain", text)]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_direct_way_to_postgresql_beside_a_file_is_refused() {
         let wrong = effective(&[("database-direct", "postgres://host/db")]).unwrap_err();
         assert_eq!(wrong.len(), 1);
@@ -607,6 +634,7 @@ mod tests {
             ("trusted-proxy", "10.1.2.3/8"),
             ("trusted-proxy", "::1"),
             ("public-url", "https://Sessions.example:443/"),
+            ("drain", "5s"),
             ("metrics-listen", "127.0.0.1:9090"),
             ("return-host", "Wiki.example:8443"),
             ("cookie-domain", "sessions.example"),

@@ -185,6 +185,14 @@ pub const SETTINGS: &[Setting] = &[
         means: "Connections held at once; beyond it the one idle for longest is closed",
     },
     Setting {
+        key: "drain",
+        value_name: "DURATION",
+        default: None,
+        repeatable: false,
+        everywhere: false,
+        means: "How long a server that was asked to stop goes on serving while GET /readyz says 503, so that a proxy in front leads visitors elsewhere first; 1s to 1m [default: it stops at once]",
+    },
+    Setting {
         key: "metrics-listen",
         value_name: "ADDRESS:PORT",
         default: None,
