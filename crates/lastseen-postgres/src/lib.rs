@@ -38,3 +38,8 @@ pub use migration::{Migration, MigrationSet};
 pub use store::PostgresStore;
 /// The library whose rows and types the statements speak of.
 pub use tokio_postgres;
+
+/// Its examples are tested like all others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
