@@ -17,6 +17,7 @@ use crate::address::Address;
 use crate::confirm::{Committed, Confirm, NobodyElse, Xid};
 use crate::error::{Error, OpenError};
 use crate::migration::{self, MigrationSet};
+use crate::node;
 
 /// How often a transaction is run that others were in the way of. They have gone on by then, so that the second
 /// time is nearly always the last.
@@ -110,7 +111,8 @@ impl Database {
             .await
             .map_err(failed)?;
         migration::check_version(&client, &shown).await?;
-        let sets: Vec<_> = [migration::DATABASE].iter().chain(sets).copied().collect();
+        let own = [migration::DATABASE, node::MIGRATIONS];
+        let sets: Vec<_> = own.iter().chain(sets).copied().collect();
         if let Err(error) = migration::run(&client, &shown, &sets).await {
             // It may be in the middle of a transaction.
             discard(client);

@@ -25,6 +25,7 @@ mod confirm;
 mod database;
 mod error;
 mod migration;
+mod node;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -35,6 +36,7 @@ pub use confirm::{Committed, Confirm, NobodyElse, Xid};
 pub use database::{Database, Durability, Options, Parameter, Transaction};
 pub use error::{AddressError, Error, OpenError};
 pub use migration::{Migration, MigrationSet};
+pub use node::{Facts, Figures, Histogram, Length, NodeOptions, Nodes, Notify};
 pub use store::PostgresStore;
 /// The library whose rows and types the statements speak of.
 pub use tokio_postgres;

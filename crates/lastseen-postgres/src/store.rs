@@ -9,12 +9,12 @@ mod rows;
 mod statements;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use futures_util::future::{join, try_join_all};
 use lastseen::store::{
-    Authority, End, Ended, Inserted, Lease, Opened, Record, Store, Term, Unavailable, Use,
+    Authority, End, Ended, Follower, Inserted, Lease, Opened, Record, Store, Term, Unavailable, Use,
 };
 use lastseen::token::SecretHash;
 use lastseen::{AccountKey, Policy, SessionId, Timestamp};
@@ -25,10 +25,12 @@ use self::devices::Devices;
 use self::end::Ends;
 use self::group::Group;
 use self::insert::Insert;
-use self::rows::{Bytes16, Place, get, key_of};
+pub(crate) use self::rows::Bytes16;
+use self::rows::{Place, get, key_of};
 use crate::database::{Database, Durability};
 use crate::error::Error;
 use crate::migration::{Migration, MigrationSet};
+use crate::node::Nodes;
 
 /// Uses that are recorded in one transaction: 5 ms, for which nobody waits but who asks for the same rows.
 const USES_IN_ONE_STEP: usize = 500;
@@ -43,6 +45,8 @@ const PURGED_IN_ONE_STEP: usize = 500;
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     database: Database,
+    /// `None`: no lease ever runs.
+    nodes: Option<Arc<Nodes>>,
     inserts: Arc<Batches<Insert>>,
     ends: Arc<Batches<Ends>>,
     devices: Arc<Devices>,
@@ -60,12 +64,22 @@ impl PostgresStore {
     };
 
     /// The store in `database`, which was opened with [`PostgresStore::MIGRATIONS`] among its sets.
+    /// Nothing is answered from memory over it.
     pub fn new(database: Database) -> Self {
         Self {
             database,
+            nodes: None,
             inserts: Arc::default(),
             ends: Arc::default(),
             devices: Arc::new(Devices::new()),
+        }
+    }
+
+    /// The same for a process that is one of the nodes of `database`: memory answers while its lease runs.
+    pub fn of_node(database: Database, nodes: Arc<Nodes>) -> Self {
+        Self {
+            nodes: Some(nodes),
+            ..Self::new(database)
         }
     }
 
@@ -119,6 +133,12 @@ impl PostgresStore {
     }
 }
 
+/// Every policy that was ever in force, read on a connection of the caller's.
+pub(crate) async fn policies(client: &tokio_postgres::Client) -> Result<Vec<Policy>, Error> {
+    let rows = client.query_typed(statements::POLICIES, &[]).await?;
+    rows.iter().map(rows::policy).collect()
+}
+
 /// No node over this store answers from memory.
 #[derive(Debug)]
 struct NoLease;
@@ -156,7 +176,16 @@ impl Store for PostgresStore {
     }
 
     fn authority(&self) -> Authority {
-        Authority::Leased(Arc::new(NoLease))
+        match &self.nodes {
+            Some(nodes) => Authority::Leased(nodes.lease()),
+            None => Authority::Leased(Arc::new(NoLease)),
+        }
+    }
+
+    fn set_follower(&self, follower: Weak<dyn Follower>) {
+        if let Some(nodes) = &self.nodes {
+            nodes.set_follower(follower);
+        }
     }
 
     async fn policies(&self) -> Result<Vec<Policy>, Unavailable> {

@@ -1,0 +1,6 @@
+//! Several nodes over one PostgreSQL: who may answer from memory, and when a termination is answered.
+
+mod faults;
+mod house;
+mod link;
+mod terminations;
