@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use lastseen::policy::PolicyHistory;
 use lastseen::store::{Inserted, Record};
-use lastseen::{Timestamp, Unavailable};
+use lastseen::{Authority, Timestamp, Unavailable};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -78,7 +78,7 @@ pub(crate) async fn copy(
     }
     to.whole.begin_copy().await?;
     let mut copied = Copied::default();
-    let history = copy_policies(from, to).await?;
+    let limits = copy_policies(from, to).await?;
     copied.accounts = copy_accounts(from, to).await?;
     copied.browsers = copy_browsers(from, to).await?;
     copied.applications = copy_applications(from, to).await?;
@@ -91,7 +91,7 @@ pub(crate) async fn copy(
             break;
         };
         last = Some(record.id);
-        copied.sessions += copy_sessions(to, records, history.as_ref()).await?;
+        copied.sessions += copy_sessions(to, records, limits.as_ref()).await?;
         if said.elapsed() >= SAY_EVERY {
             say(&copied);
             said = Instant::now();
@@ -105,8 +105,30 @@ fn in_memory(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// What says whether a session has expired in the database that is copied.
+struct Limits {
+    history: PolicyHistory,
+    /// A deadline that lies before it has passed, also for a clock that was set back. Nothing has by this where
+    /// several nodes write: there what was refused is marked.
+    latest: Timestamp,
+}
+
+impl Limits {
+    /// The deadline of a session, where it has passed or somebody was refused because of it.
+    fn passed(&self, record: &Record) -> Option<Timestamp> {
+        let deadlines = self.history.deadlines(
+            record.policy,
+            record.remembered,
+            record.created_at,
+            record.last_used_at,
+        );
+        let deadline = deadlines.expires_at();
+        (record.ended.is_none() && (record.expired || deadline <= self.latest)).then_some(deadline)
+    }
+}
+
 /// Every policy that was ever in force, and the latest time: deadlines stay what they were.
-async fn copy_policies(from: &Storage, to: &Storage) -> Result<Option<PolicyHistory>, NotCopied> {
+async fn copy_policies(from: &Storage, to: &Storage) -> Result<Option<Limits>, NotCopied> {
     let opened = from.sessions.open(None, Timestamp::EPOCH).await?;
     for policy in &opened.policies {
         to.sessions.open(Some(policy), opened.latest).await?;
@@ -117,7 +139,12 @@ async fn copy_policies(from: &Storage, to: &Storage) -> Result<Option<PolicyHist
             "the policies are others than those that were written".to_owned(),
         ));
     }
-    Ok(PolicyHistory::new(&opened.policies))
+    let latest = match from.sessions.authority() {
+        Authority::Sole => opened.latest,
+        Authority::Leased(_) => Timestamp::EPOCH,
+    };
+    let history = PolicyHistory::new(&opened.policies);
+    Ok(history.map(|history| Limits { history, latest }))
 }
 
 async fn copy_accounts(from: &Storage, to: &Storage) -> Result<u64, NotCopied> {
@@ -176,7 +203,7 @@ async fn copy_applications(from: &Storage, to: &Storage) -> Result<u64, NotCopie
 async fn copy_sessions(
     to: &Storage,
     records: Vec<Record>,
-    history: Option<&PolicyHistory>,
+    limits: Option<&Limits>,
 ) -> Result<u64, NotCopied> {
     let number = u64::try_from(records.len()).unwrap_or(u64::MAX);
     let mut inserting = JoinSet::new();
@@ -184,20 +211,7 @@ async fn copy_sessions(
         let sessions = std::sync::Arc::clone(&to.sessions);
         // What was refused once because of a deadline stays refused: a store that marks nothing is told of a time by
         // which the deadline has passed.
-        let refused_at = (record.expired && record.ended.is_none()).then(|| {
-            history.map_or(record.last_used_at, |history| {
-                let Record {
-                    policy,
-                    remembered,
-                    created_at,
-                    last_used_at,
-                    ..
-                } = record;
-                history
-                    .deadlines(policy, remembered, created_at, last_used_at)
-                    .expires_at()
-            })
-        });
+        let refused_at = limits.and_then(|limits| limits.passed(&record));
         inserting.spawn(async move {
             let (id, last_used_at) = (record.id, record.last_used_at);
             let inserted = sessions.insert(record, None).await?;

@@ -3,15 +3,18 @@
 //! The model keeps every session ever made in a plain list and works out each answer afresh. Where the
 //! two disagree, one of them is wrong.
 
+mod session;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use session::ModelSession;
+
 use super::nodes::two_nodes;
 use super::people::{DAY, Dice, HOUR, House, MORNING, address, person, policy, settings};
-use crate::account::Account;
 use crate::device::ClientDescription;
 use crate::policy::{Policy, Settings};
-use crate::session::{EndedBy, SessionId, Status, Visit};
+use crate::session::{EndedBy, Status, Visit};
 use crate::sessions::{TerminateError, Verdict};
 use crate::store::{Authority, Store};
 use crate::time::Timestamp;
@@ -123,64 +126,6 @@ pub fn random(steps: usize, seed: u64) -> Vec<Step> {
             }
         })
         .collect()
-}
-
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "a model that must be right keeps what happened, each by itself"
-)]
-struct ModelSession {
-    id: SessionId,
-    account: Arc<Account>,
-    remembered: bool,
-    created_at: Timestamp,
-    last_used_at: Timestamp,
-    last_address: u8,
-    /// Every policy in force since its creation.
-    policies: Vec<Policy>,
-    /// Somebody was told that it has expired: it has, whatever a clock says.
-    refused: bool,
-    ended: bool,
-    left_list_at: Timestamp,
-    /// There is no record of it any more.
-    purged: bool,
-}
-
-impl ModelSession {
-    fn expires_at(&self) -> Timestamp {
-        let deadline = |policy: &Policy| {
-            let idle = if self.remembered {
-                policy.remembered_idle_timeout
-            } else {
-                policy.idle_timeout
-            };
-            let absolute = self.created_at.saturating_add(policy.absolute_lifetime);
-            absolute.min(self.last_used_at.saturating_add(idle))
-        };
-        self.policies
-            .iter()
-            .map(deadline)
-            .min()
-            .expect("a session is created under a policy")
-    }
-
-    fn status(&self, now: Timestamp) -> Status {
-        if now < self.expires_at() && !self.refused {
-            Status::Active
-        } else {
-            Status::Expired
-        }
-    }
-
-    fn listed(&self, now: Timestamp) -> bool {
-        !self.ended && now < self.expires_at().saturating_add(settings().keep_expired)
-    }
-
-    fn end(&mut self, now: Timestamp) {
-        self.ended = true;
-        let leaves = self.expires_at().saturating_add(settings().keep_expired);
-        self.left_list_at = now.min(leaves);
-    }
 }
 
 struct Model {

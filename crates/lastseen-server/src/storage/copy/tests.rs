@@ -107,6 +107,34 @@ async fn records(database: &TestStorage) -> Vec<String> {
     records.iter().map(|record| format!("{record:?}")).collect()
 }
 
+/// The clock was set back since: on the way nobody must forget how late it was.
+#[rstest]
+#[case(Kind::Sqlite, Kind::Postgres)]
+#[case(Kind::Postgres, Kind::Sqlite)]
+#[case(Kind::Postgres, Kind::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_refused_for_its_deadline_stays_refused_where_it_moves_to(
+    #[case] from: Kind,
+    #[case] to: Kind,
+) {
+    let from = TestStorage::new(from).await;
+    let to = TestStorage::new(to).await;
+    let before = services(&from, "1h").await;
+    let password = Password::new(GOOD_PASSWORD);
+    before.accounts.add("ada", &password).await.unwrap();
+    let session = sign_in(&before, "ada", visitor("203.0.113.7")).await;
+    let token = session.token.reveal();
+    let late = before.clock.now().saturating_add(Duration::from_hours(2));
+    let verdict = before
+        .sessions
+        .validate(token.as_bytes(), &Visit::default(), late)
+        .await;
+    assert!(matches!(verdict.unwrap(), Verdict::Refused(_)));
+    copy(&from.storage, &to.storage, |_| {}).await.unwrap();
+    let moved = services(&to, "1h").await;
+    assert!(!accepts(&moved, &token).await);
+}
+
 #[rstest]
 #[case(Kind::Sqlite, Kind::Postgres)]
 #[case(Kind::Postgres, Kind::Sqlite)]
