@@ -225,11 +225,14 @@ impl Driver {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Follow => {
-                // Whoever followed before knows nothing of what this one is told from here on.
                 if self.node.epoch().is_some() {
+                    // Whoever followed before knows nothing of what this one is told from here on.
                     self.fall("memory has another owner");
-                    self.retry_at = Moment::default();
+                } else {
+                    // A connection that is there, or on its way, is not registered.
+                    self.disconnect();
                 }
+                self.retry_at = Moment::default();
             }
             Command::Confirm(confirm) => self.begin_to_wait(confirm),
             Command::Leave(done) => {
@@ -316,7 +319,7 @@ impl Driver {
         self.pause_before_retry();
     }
 
-    /// Closes the connections. What is still to come back from them is not waited for.
+    /// The connections go; what comes back of them is not for now.
     fn disconnect(&mut self) {
         self.line = None;
         self.ear = None;

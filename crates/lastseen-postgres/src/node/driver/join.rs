@@ -33,7 +33,9 @@ struct Registered {
 
 impl Driver {
     pub(super) fn wants_to_join(&self) -> bool {
-        self.line.is_none() && (!self.registers || self.shared.is_followed())
+        // A server changes the policy before anybody follows changes, and waits for the other nodes then too.
+        let is_needed = !self.registers || self.shared.is_followed() || !self.waiting.is_empty();
+        self.line.is_none() && is_needed
     }
 
     pub(super) fn wants_to_hear(&self) -> bool {
@@ -47,7 +49,8 @@ impl Driver {
         let shared = std::sync::Arc::clone(&self.shared);
         if self.wants_to_join() && !self.joining {
             self.joining = true;
-            let epoch = self.registers.then(|| self.node.next_epoch());
+            let registers = self.registers && self.shared.is_followed();
+            let epoch = registers.then(|| self.node.next_epoch());
             self.fly(async move { Event::Joined(join(&shared, epoch).await) });
         } else if self.wants_to_hear() && !self.opening {
             self.opening = true;
