@@ -14,6 +14,7 @@ use hashbrown::{Equivalent, HashMap};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use lastseen::Sessions;
+use lastseen_postgres::Figures;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -22,12 +23,14 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use thread_local::ThreadLocal;
 
 use crate::app::Services;
 use crate::requests::known;
 use crate::sign_in::SignIn;
+use crate::storage::Storage;
 
 /// Bounds of the duration of a request, in seconds. A session checked in memory takes some microseconds, a page less
 /// than a millisecond, a password some tens of milliseconds.
@@ -39,6 +42,8 @@ const DURATIONS: [f64; 11] = [
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Requests,
+    /// How long requests took that end sessions: with several nodes each of them waits for the others.
+    terminations: Histogram,
 }
 
 /// What is counted of requests, by each thread for itself: a figure that all of them write is in the wrong processor's
@@ -83,11 +88,22 @@ impl Metrics {
         let mut registry = Registry::with_prefix("lastseen");
         let requests = Requests::default();
         registry.register_collector(Box::new(requests.clone()));
+        let terminations = Histogram::new(DURATIONS);
+        registry.register(
+            "termination_duration_seconds",
+            "Time to the answer of a request that ends sessions and does nothing else",
+            terminations.clone(),
+        );
         registry.register_collector(Box::new(Inside {
             sessions: services.sessions.clone(),
             sign_in: services.sign_in.clone(),
+            storage: services.storage.clone(),
         }));
-        Self { registry, requests }
+        Self {
+            registry,
+            requests,
+            terminations,
+        }
     }
 
     pub(crate) fn count_request(
@@ -97,7 +113,11 @@ impl Metrics {
         status: u16,
         duration: Duration,
     ) {
-        self.requests.count(known(method), route, status, duration);
+        let method = known(method);
+        if status < 300 && ends_sessions(method, route) {
+            self.terminations.observe(duration.as_secs_f64());
+        }
+        self.requests.count(method, route, status, duration);
     }
 
     fn text(&self) -> Result<String, std::fmt::Error> {
@@ -174,10 +194,26 @@ impl Collector for Requests {
     }
 }
 
+/// Whether a request of the API ends sessions and does nothing else.
+fn ends_sessions(method: &str, route: &str) -> bool {
+    match method {
+        "DELETE" => route.starts_with("/api/v1/"),
+        "POST" => {
+            route.starts_with("/api/v1/")
+                && (route.ends_with("/sessions/terminate")
+                    || route.ends_with("/sessions/terminate-others")
+                    || route.ends_with("/revoke")
+                    || route.ends_with("/sign-out"))
+        }
+        _ => false,
+    }
+}
+
 /// What the sessions and the accounts have counted, read when somebody asks.
 struct Inside {
     sessions: Sessions,
     sign_in: SignIn,
+    storage: Storage,
 }
 
 impl std::fmt::Debug for Inside {
@@ -284,8 +320,84 @@ impl Collector for Inside {
                 &statuses,
             )?;
         }
-        Ok(())
+        match self.storage.figures() {
+            Some(figures) => of_node(&mut encoder, &figures),
+            None => Ok(()),
+        }
     }
+}
+
+/// What a node counts beside others.
+fn of_node(encoder: &mut DescriptorEncoder<'_>, figures: &Figures) -> Result<(), std::fmt::Error> {
+    let leased = [("", u64::from(figures.leased))];
+    gauges(
+        encoder,
+        "leased",
+        "Whether a lease runs: 0 says that each validation asks the database",
+        "",
+        &leased,
+    )?;
+    let of_leases = [
+        (
+            "lease_terms",
+            "Unbroken runs of lease that began",
+            figures.terms,
+        ),
+        ("lease_renewals", "Renewals of the lease", figures.renewals),
+        (
+            "changes_followed",
+            "Changes by any node that memory has followed",
+            figures.changes_followed,
+        ),
+        (
+            "nodes_waited_out",
+            "Nodes that a change waited for until their leases had run out",
+            figures.waited_out,
+        ),
+    ];
+    for (name, help, value) in of_leases {
+        counter(encoder, name, help, value)?;
+    }
+    let acknowledgements = [
+        ("sent", figures.acknowledgements_sent),
+        ("received", figures.acknowledgements_received),
+    ];
+    counters(
+        encoder,
+        "acknowledgements",
+        "Changes that a node has told another it has followed",
+        "direction",
+        &acknowledgements,
+    )?;
+    gauges(
+        encoder,
+        "changes_waiting",
+        "Changes of this node that wait for others at this moment",
+        "",
+        &[("", figures.waiting)],
+    )?;
+    let confirmed = &figures.confirmed;
+    // Each class counts its own here, and the last is without a bound.
+    let mut before = 0;
+    let mut classes: Vec<(f64, u64)> = Vec::with_capacity(confirmed.within.len() + 1);
+    for (bound, within) in &confirmed.within {
+        classes.push((bound.as_secs_f64(), within - before));
+        before = *within;
+    }
+    classes.push((f64::INFINITY, confirmed.count - before));
+    encoder
+        .encode_descriptor(
+            "change_confirmation_seconds",
+            "Time from the commit of a change to the moment from which no node acts on the state before",
+            None,
+            MetricType::Histogram,
+        )?
+        .encode_histogram::<NoLabelSet>(
+            confirmed.sum.as_secs_f64(),
+            confirmed.count,
+            &classes,
+            None,
+        )
 }
 
 fn counter(

@@ -151,10 +151,7 @@ async fn serve(
             tracing::info!(target: "lastseen", "draining");
             readiness.leave();
             // Whoever asks a second time does not want to wait.
-            tokio::select! {
-                () = tokio::time::sleep(drain) => {}
-                () = stop.asked() => {}
-            }
+            _ = tokio::time::timeout(drain, stop.asked()).await;
         }
     };
     listener.serve(router, &headers, asked).await;

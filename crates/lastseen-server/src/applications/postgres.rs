@@ -1,15 +1,19 @@
 //! Applications in PostgreSQL, where several nodes add, remove and link at once.
 
+use std::sync::{Arc, Weak};
+
 use async_trait::async_trait;
 use lastseen::store::Authority;
 use lastseen::token::SecretHash;
 use lastseen::{ApplicationId, SessionId, Timestamp, Unavailable};
 use lastseen_postgres::tokio_postgres::Row;
 use lastseen_postgres::tokio_postgres::types::Type;
-use lastseen_postgres::{Database, Error, Migration, MigrationSet, Transaction};
+use lastseen_postgres::{Database, Error, Migration, MigrationSet, Nodes, Transaction};
 
 use super::name::ApplicationName;
-use super::store::{Added, ApplicationStore, StoredApplication, StoredLink, StoredWayBack};
+use super::store::{
+    Added, ApplicationFollower, ApplicationStore, StoredApplication, StoredLink, StoredWayBack,
+};
 
 /// The tables of applications and their links.
 pub const POSTGRES_MIGRATIONS: MigrationSet = MigrationSet {
@@ -25,23 +29,28 @@ pub const POSTGRES_MIGRATIONS: MigrationSet = MigrationSet {
 #[derive(Clone)]
 pub struct PostgresApplicationStore {
     database: Database,
-    authority: Authority,
+    nodes: Arc<Nodes>,
 }
 
 impl PostgresApplicationStore {
-    /// The applications in `database`, which memory may answer for as long as `authority` says.
-    pub fn new(database: Database, authority: Authority) -> Self {
-        Self {
-            database,
-            authority,
-        }
+    /// The applications in `database`, of which this process is one of `nodes`.
+    pub fn new(database: Database, nodes: Arc<Nodes>) -> Self {
+        Self { database, nodes }
     }
 }
 
 #[async_trait]
 impl ApplicationStore for PostgresApplicationStore {
     fn authority(&self) -> Authority {
-        self.authority.clone()
+        Authority::Leased(self.nodes.lease())
+    }
+
+    fn set_follower(&self, follower: Weak<dyn ApplicationFollower>) {
+        self.nodes.follow_kind("applications", move || {
+            if let Some(follower) = follower.upgrade() {
+                follower.forget_applications();
+            }
+        });
     }
 
     async fn add(

@@ -76,6 +76,13 @@ pub(crate) enum Command {
         file: PathBuf,
     },
 
+    /// Lists the nodes that share a PostgreSQL database, and says which one holds terminations up
+    Nodes {
+        /// Prints one JSON array of nodes instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+
     /// Copies accounts, applications and sessions into another database, which is empty; everybody stays signed in
     ///
     /// No server may work with either of them meanwhile. One that broke off is begun anew by asking for it again. Links

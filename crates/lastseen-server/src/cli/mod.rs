@@ -2,7 +2,7 @@
 //!
 //! - `arguments.rs`: commands and their arguments; `settings.rs`: the settings, which every command takes.
 //! - `account.rs`, `application.rs`, `sessions.rs`, `backup.rs`: commands about a database, beside a running server or alone.
-//! - `migrate_store.rs`: from one database to another.
+//! - `migrate_store.rs`: from one database to another; `nodes.rs`: who shares one.
 //! - `device.rs`, `check_config.rs`, `health.rs`, `documentation.rs`: commands that need no database.
 //! - `ask.rs`, `output.rs`, `text.rs`: talking with the person at the terminal.
 
@@ -16,6 +16,7 @@ mod device;
 mod documentation;
 mod health;
 mod migrate_store;
+mod nodes;
 pub(crate) mod output;
 mod sessions;
 mod settings;
@@ -66,6 +67,7 @@ fn try_run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure>
         Command::Application(command) => application::run(command, &Effective::work_out(typed)?),
         Command::Sessions(command) => sessions::run(command, &Effective::work_out(typed)?),
         Command::Backup { file } => backup::run(&file, &Effective::work_out(typed)?),
+        Command::Nodes { json } => nodes::run(json, &Effective::work_out(typed)?),
         Command::MigrateStore { from, to } => {
             migrate_store::run(&from, &to, &Effective::work_out(typed)?)
         }

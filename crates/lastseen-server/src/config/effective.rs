@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use lastseen_axum::{CookieDomain, PublicUrl};
+use lastseen_postgres::Length;
 
 use crate::sign_in::ReturnHost;
 
@@ -63,7 +64,7 @@ pub struct NodeSettings {
     /// Connections held at most, besides those of the lease.
     pub connections: u32,
     /// How long this node may answer from memory after it last heard from the database.
-    pub lease: Duration,
+    pub lease: Length,
     /// What this node is called, where it was said.
     pub name: Option<String>,
 }
@@ -258,7 +259,7 @@ impl Effective {
                 .as_ref()
                 .and_then(|url| quoted(url.to_string())),
             "database-connections" => Some(self.node.connections.to_string()),
-            "lease" => quoted(value::duration_text(self.node.lease)),
+            "lease" => quoted(value::duration_text(self.node.lease.duration())),
             "node-name" => self.node.name.clone().and_then(quoted),
             "public-url" => self
                 .public_url
@@ -393,13 +394,13 @@ fn postgres(text: &str) -> Result<PostgresUrl, String> {
     PostgresUrl::read(text).map_err(|error| format!("names no database: it {error}"))
 }
 
-/// Below a second a node would lose its lease whenever the database is slow to answer; beyond ten a dead node would hold
-/// a termination up for longer than those who ask for one wait.
-fn lease(text: &str) -> Result<Duration, String> {
-    value::duration(text)
-        .ok()
-        .filter(|lease| (Duration::from_secs(1)..=Duration::from_secs(10)).contains(lease))
-        .ok_or_else(|| "does not lie between 1s and 10s".to_owned())
+/// Whole seconds, as all durations are written; the rest of the bounds has its reasons at [`Length`].
+fn lease(text: &str) -> Result<Length, String> {
+    let lease = value::duration(text).ok().and_then(Length::new);
+    lease.ok_or_else(|| {
+        let longest = value::duration_text(Length::LONGEST.duration());
+        format!("does not lie between 1s and {longest}")
+    })
 }
 
 /// No proxy asks more often than once a second unless told; one that has not asked for a minute leads nobody.
@@ -545,10 +546,11 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_lies_between_one_second_and_ten() {
-        assert_eq!(effective(&[]).unwrap().node.lease, Duration::from_secs(1));
-        assert!(effective(&[("lease", "10s")]).is_ok());
-        for text in ["0s", "11s", "1d", "500ms"] {
+    fn a_lease_lies_between_one_second_and_five() {
+        let lease = effective(&[]).unwrap().node.lease;
+        assert_eq!(lease.duration(), Duration::from_secs(1));
+        assert!(effective(&[("lease", "5s")]).is_ok());
+        for text in ["0s", "6s", "1d", "500ms"] {
             assert!(effective(&[("lease", text)]).is_err(), "{text}");
         }
     }

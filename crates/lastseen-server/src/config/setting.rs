@@ -70,7 +70,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Some("1s"),
         repeatable: false,
         everywhere: false,
-        means: "How long a node over PostgreSQL may answer from memory after it last heard from the database, and so how long a dead node can hold a termination up; 1s to 10s",
+        means: "How long a node over PostgreSQL may answer from memory after it last heard from the database, and so how long a dead node can hold a termination up; 1s to 5s",
     },
     Setting {
         key: "node-name",

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lastseen::{Store, Unavailable};
+use lastseen_postgres::{Facts, Figures};
 use tokio::time::{Instant, sleep};
 
 use crate::accounts::AccountStore;
@@ -65,6 +66,12 @@ trait Whole: Send + Sync {
 
     /// Who else works with it at this moment, in words for a person.
     async fn user(&self) -> Result<Option<String>, Unavailable>;
+
+    /// The nodes that share it.
+    async fn nodes(&self) -> Result<Vec<Facts>, Failure>;
+
+    /// What this process has counted as one of the nodes, where there are any.
+    fn figures(&self) -> Option<Figures>;
 
     /// Whether there are no accounts, applications and sessions in it.
     async fn is_empty(&self) -> Result<bool, Unavailable>;
@@ -151,6 +158,16 @@ impl Storage {
     /// Writes a consistent copy to a new file, while others read and write.
     pub(crate) async fn back_up(&self, destination: &Path) -> Result<(), Failure> {
         self.whole.back_up(destination).await
+    }
+
+    /// The nodes that share the database, those that have gone silent too.
+    pub(crate) async fn nodes(&self) -> Result<Vec<Facts>, Failure> {
+        self.whole.nodes().await
+    }
+
+    /// What this process has counted as one of the nodes, where the database is shared.
+    pub(crate) fn figures(&self) -> Option<Figures> {
+        self.whole.figures()
     }
 
     /// Finishes what waits, and lets go of the database.

@@ -4,14 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lastseen::{Store as _, Unavailable};
-use lastseen_postgres::{Database, Error, Migration, MigrationSet, Options, PostgresStore};
+use lastseen::Unavailable;
+use lastseen_axum::SystemEntropy;
+use lastseen_postgres::{
+    Database, Error, Facts, Figures, Migration, MigrationSet, NodeOptions, Nodes, Notify, Options,
+    PostgresStore,
+};
 
 use super::{NotOpened, Role, Storage, Whole};
 use crate::accounts::{self, PostgresAccountStore};
 use crate::applications::{self, PostgresApplicationStore};
 use crate::config::{NodeSettings, PostgresUrl};
-use crate::failure::Failure;
+use crate::failure::{Failure, plain};
 use crate::sign_in::PostgresSignInStore;
 
 /// All tables.
@@ -41,48 +45,78 @@ const EMPTY: [&str; 4] = [
 /// Opens the database, makes its tables where there are none, and brings them up to date.
 pub(super) async fn open(
     url: &PostgresUrl,
-    node: &NodeSettings,
-    _role: Role,
+    settings: &NodeSettings,
+    role: Role,
 ) -> Result<Storage, NotOpened> {
-    let failed = |line: String| NotOpened::Failed(Failure::refused(line));
-    let read = |url: &PostgresUrl| {
-        url.address()
-            .map_err(|error| failed(format!("{url}: {error}")))
+    let failed = |failure| NotOpened::Failed(failure);
+    let address = |url: &PostgresUrl| {
+        let read = url.address();
+        read.map_err(|error| failed(Failure::refused(format_args!("{url}: {error}"))))
     };
     let options = Options {
-        direct: node.direct.as_ref().map(read).transpose()?,
-        connections: usize::try_from(node.connections).unwrap_or(Options::CONNECTIONS),
-        ..Options::new(read(url)?)
+        direct: settings.direct.as_ref().map(address).transpose()?,
+        connections: usize::try_from(settings.connections).unwrap_or(Options::CONNECTIONS),
+        ..Options::new(address(url)?)
     };
     let database = Database::open(options, &MIGRATIONS)
         .await
-        .map_err(|error| NotOpened::Failed(Failure::refused(error)))?;
-    let sessions = Arc::new(PostgresStore::new(database.clone()));
+        .map_err(|error| failed(Failure::refused(error)))?;
+    let nodes = Nodes::start(&database, this_node(settings, role)).map_err(|error| {
+        let reason = plain(&error);
+        failed(Failure::refused(format_args!(
+            "no thread can be started: {reason}"
+        )))
+    })?;
+    if role == Role::Command {
+        // It is heard then whether the nodes have followed what it does, and need not be waited for.
+        nodes.ready().await;
+    }
+    let sessions = PostgresStore::of_node(database.clone(), Arc::clone(&nodes));
+    let applications = PostgresApplicationStore::new(database.clone(), Arc::clone(&nodes));
     Ok(Storage {
+        sessions: Arc::new(sessions),
         accounts: Arc::new(PostgresAccountStore::new(database.clone())),
         sign_in: Arc::new(PostgresSignInStore::new(database.clone())),
-        applications: Arc::new(PostgresApplicationStore::new(
-            database.clone(),
-            sessions.authority(),
-        )),
-        sessions,
-        whole: Arc::new(Shared(database)),
+        applications: Arc::new(applications),
+        whole: Arc::new(Shared { database, nodes }),
     })
 }
 
-struct Shared(Database);
+/// What this process is beside others.
+fn this_node(settings: &NodeSettings, role: Role) -> NodeOptions {
+    NodeOptions {
+        name: settings.name.clone().unwrap_or_else(host_name),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        lease: settings.lease,
+        registers: role == Role::Node,
+        notify: Notify::Listen,
+        entropy: Arc::new(SystemEntropy),
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+struct Shared {
+    database: Database,
+    nodes: Arc<Nodes>,
+}
 
 impl Shared {
     /// What one statement says of the whole.
     async fn is(&self, statement: &str) -> Result<bool, Unavailable> {
-        let rows = self.0.query(statement, &[]).await?;
+        let rows = self.database.query(statement, &[]).await?;
         let is = rows.first().map(|row| row.try_get(0)).transpose();
         Ok(is.map_err(Error::from)?.unwrap_or(false))
     }
 
     /// Carries statements out, all or none.
     async fn write(&self, statements: &[&str]) -> Result<(), Unavailable> {
-        let written = self.0.change(|transaction| async move {
+        let written = self.database.change(|transaction| async move {
             for statement in statements {
                 transaction.execute(statement, &[]).await?;
             }
@@ -105,7 +139,19 @@ impl Whole for Shared {
     }
 
     async fn user(&self) -> Result<Option<String>, Unavailable> {
-        Ok(None)
+        let nodes = self.database.nodes().await?;
+        let mut working = nodes.iter().filter(|node| !node.lease_left().is_zero());
+        Ok(working
+            .next()
+            .map(|node| format!("the node {} works with it", node.name)))
+    }
+
+    async fn nodes(&self) -> Result<Vec<Facts>, Failure> {
+        self.database.nodes().await.map_err(Failure::refused)
+    }
+
+    fn figures(&self) -> Option<Figures> {
+        Some(self.nodes.figures())
     }
 
     async fn is_empty(&self) -> Result<bool, Unavailable> {
@@ -129,6 +175,8 @@ impl Whole for Shared {
     }
 
     async fn close(&self) {
-        self.0.close().await;
+        // First, so that nobody waits for this one any more.
+        self.nodes.leave().await;
+        self.database.close().await;
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lastseen::Unavailable;
+use lastseen_postgres::{Facts, Figures};
 use lastseen_sqlite::{Database, Error, Migration, MigrationSet, OpenError, Options, SqliteStore};
 use rusqlite::Transaction;
 
@@ -117,6 +118,17 @@ impl Whole for File {
     async fn user(&self) -> Result<Option<String>, Unavailable> {
         // Nobody else can have it open.
         Ok(None)
+    }
+
+    async fn nodes(&self) -> Result<Vec<Facts>, Failure> {
+        Err(Failure::refused(format_args!(
+            "{} is a file, which one process has open: nodes share a database of PostgreSQL's",
+            self.database.path().display()
+        )))
+    }
+
+    fn figures(&self) -> Option<Figures> {
+        None
     }
 
     async fn is_empty(&self) -> Result<bool, Unavailable> {

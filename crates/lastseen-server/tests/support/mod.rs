@@ -169,9 +169,7 @@ impl Server {
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
+        connect(self.address)
     }
 
     /// Makes a request and reads the whole answer.
@@ -182,21 +180,7 @@ impl Server {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
-            self.address
-        );
-        for (name, value) in headers {
-            head.extend([name, ": ", value, "\r\n"]);
-        }
-        if !body.is_empty() {
-            head.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
-        }
-        let mut stream = self.connect();
-        stream
-            .write_all(format!("{head}\r\n{body}").as_bytes())
-            .unwrap();
-        Answer::read(stream)
+        request(self.address, method, path, headers, body)
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -225,6 +209,35 @@ impl Server {
             "",
         )
     }
+}
+
+/// A connection to a server.
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Makes a request and reads the whole answer.
+pub(crate) fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.extend([name, ": ", value, "\r\n"]);
+    }
+    if !body.is_empty() {
+        head.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
+    }
+    let mut stream = connect(address);
+    stream
+        .write_all(format!("{head}\r\n{body}").as_bytes())
+        .unwrap();
+    Answer::read(stream)
 }
 
 impl Drop for Server {
