@@ -79,8 +79,8 @@ enum Event {
 
 /// Why the policies were read.
 enum Why {
-    /// A renewal brought a change of them.
-    Brought(Brought<Snapshot>),
+    /// A renewal brought changes of them, and counts once they are applied.
+    Brought(Brought<Snapshot>, Vec<Noted>),
     /// Somebody noted a change of them, and may want to hear that it was applied.
     Noted(Noted),
 }

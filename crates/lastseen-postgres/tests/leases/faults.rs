@@ -173,6 +173,29 @@ async fn a_full_queue_of_notifications_ends_in_waiting_and_not_in_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_nobody_was_told_of_is_known_everywhere_before_it_is_answered() {
+    let place = Cluster::shared().database();
+    let ada = Running::start(&place, Kind::default()).await;
+    let grace = Running::start(&place, Kind::default()).await;
+    for number in 0..4_u8 {
+        let insert = format!("INSERT INTO policy VALUES ({number}, 1, 1, 1)");
+        let insert = &insert;
+        ada.database
+            .change(|transaction| async move {
+                transaction
+                    .execute("SET LOCAL lastseen.notify TO 'off'", &[])
+                    .await?;
+                transaction.execute(insert, &[]).await
+            })
+            .await
+            .unwrap();
+        let known = Some(usize::from(number) + 1);
+        assert_eq!((ada.policies(), grace.policies()), (known, known));
+    }
+    assert_eq!(ada.nodes.figures().waited_out, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_timeline_takes_every_lease_and_terminations_wait_until_it_is_settled() {
     let place = Cluster::shared().database();
     let ada = Running::start(&place, Kind::default()).await;

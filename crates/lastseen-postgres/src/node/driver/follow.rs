@@ -74,7 +74,8 @@ impl Driver {
             );
         }
         add(&self.shared.counters.renewals, 1);
-        let Some(brought) = self.node.renewed(answer.seen) else {
+        let seen = answer.seen;
+        let Some(brought) = self.node.renewed(seen.clone()) else {
             return;
         };
         let deaf = self.ear.is_none();
@@ -89,16 +90,20 @@ impl Driver {
             self.renew_at = clock::now();
         }
         self.compare_with_heard(&answer.changes);
-        let mut policies = false;
-        for noted in answer.changes {
-            policies |= noted.policies;
-            self.apply(&noted);
+        self.heard.retain(|&xid| !seen.shows(Xid(xid)));
+        // One that needs the policies is applied once they are read.
+        let (later, at_once) = answer
+            .changes
+            .into_iter()
+            .partition::<Vec<_>, _>(|noted| noted.policies);
+        for noted in &at_once {
+            self.apply(noted);
         }
-        if policies {
-            self.applying = true;
-            self.read_policies(Why::Brought(brought));
-        } else {
+        if later.is_empty() {
             self.all_applied(brought);
+        } else {
+            self.applying = true;
+            self.read_policies(Why::Brought(brought, later));
         }
     }
 
@@ -170,15 +175,18 @@ impl Driver {
         };
         self.shared.follow(&Change::Policies(policies));
         match why {
-            Why::Brought(brought) => {
+            Why::Brought(brought, noted) => {
                 self.applying = false;
+                for noted in &noted {
+                    self.apply(noted);
+                }
                 self.all_applied(brought);
             }
             Why::Noted(noted) => self.apply(&noted),
         }
     }
 
-    /// Applies a change, but for policies, and owes whoever made it the word that it is applied.
+    /// Applies a change, whose policies memory has by now, and owes whoever made it the word that it is applied.
     fn apply(&mut self, noted: &Noted) {
         for change in &noted.changes {
             self.shared.follow(change);
@@ -187,10 +195,6 @@ impl Driver {
             self.shared.tell_others(other);
         }
         add(&self.shared.counters.changes_followed, 1);
-        if noted.policies && self.applying {
-            // What is read of them is still to come; the row of the next renewal says so.
-            return;
-        }
         let (Some(origin), Some(epoch)) = (&noted.origin, self.node.epoch()) else {
             return;
         };
