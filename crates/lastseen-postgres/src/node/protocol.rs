@@ -48,7 +48,7 @@ impl Length {
     pub const SHORTEST: Self = Self(Duration::from_millis(200));
 
     /// A dead node holds a termination up for as long, and so does every failover. What needs the database is
-    /// given five seconds; nothing that works should take longer than what is broken.
+    /// given five seconds; what works should not take longer than what is broken.
     pub const LONGEST: Self = Self(Duration::from_secs(5));
 
     /// What one side of a lease gives away, as a part of it.
@@ -283,6 +283,8 @@ pub(super) struct Primary {
     /// Whether it is known to know of every lease that runs. One that has taken over may have missed the registration
     /// of a node, whose lease goes on for a while.
     pub(super) settled: bool,
+    /// How long that can be: the longest lease that there is.
+    pub(super) longest: Length,
 }
 
 /// All nodes at one instant, read from the primary.
@@ -332,8 +334,8 @@ pub(super) struct Confirmation {
     awaited: Option<BTreeMap<NodeId, Awaited>>,
     /// Nodes that have said so before anybody knew of them.
     early: BTreeMap<NodeId, Epoch>,
-    /// Whether there may be leases of which the primary does not know.
-    unsettled: bool,
+    /// How long leases are of which the primary does not know, where there may be any.
+    unknown: Option<Length>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -363,7 +365,7 @@ impl Confirmation {
             committed,
             awaited: None,
             early: BTreeMap::new(),
-            unsettled: false,
+            unknown: None,
         }
     }
 
@@ -384,7 +386,7 @@ impl Confirmation {
                     .collect(),
             );
             self.early.clear();
-            self.unsettled = !nodes.primary.settled;
+            self.unknown = (!nodes.primary.settled).then_some(nodes.primary.longest);
             return;
         };
         awaited.retain(|id, awaited| {
@@ -428,8 +430,7 @@ impl Confirmation {
         };
         // A lease that is longer than this was asked for after the commit, and so came with the change.
         let waits = awaited.values().map(|awaited| awaited.length);
-        let unsettled = self.unsettled.then_some(Length::LONGEST);
-        let longest = waits.chain(unsettled).max();
+        let longest = waits.chain(self.unknown).max();
         match longest.map(|length| self.committed.after(length.for_others())) {
             Some(until) if now < until => Progress::WaitUntil(until),
             _ => Progress::Answer {
@@ -479,7 +480,7 @@ impl Takeover {
         if nodes.primary.settled {
             self.seen = None;
         } else if self.seen.is_none_or(|(seen, _)| seen != timeline) {
-            let until = nodes.answered.after(Length::LONGEST.for_others());
+            let until = nodes.answered.after(nodes.primary.longest.for_others());
             self.seen = Some((timeline, until));
         }
     }

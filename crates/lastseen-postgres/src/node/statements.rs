@@ -1,8 +1,10 @@
 //! Every statement on nodes and on the log.
 
-/// Registers a node, or registers it anew.
-pub(super) const REGISTER: &str =
-    "INSERT INTO node (id, epoch, timeline, lease_milliseconds, name, version, applied)
+/// Registers a node, or registers it anew. In the same step it goes on record how long a lease can be.
+pub(super) const REGISTER: &str = "WITH longest AS (
+        UPDATE settled_timeline SET longest_lease_milliseconds = $3 WHERE longest_lease_milliseconds < $3
+     )
+     INSERT INTO node (id, epoch, timeline, lease_milliseconds, name, version, applied)
      VALUES ($1, $2, primary_timeline(), $3, $4, $5, pg_current_snapshot())
      ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, timeline = excluded.timeline,
         renewals = node.renewals + 1, lease_milliseconds = excluded.lease_milliseconds,
@@ -35,9 +37,10 @@ pub(super) const RENEW: &str = "WITH renewed AS (
 /// All nodes, by the snapshot that comes with each row; a row without a node where there is none.
 pub(super) const NODES: &str = "SELECT here.seen, here.settled, node.id, node.epoch, node.renewals,
         node.lease_milliseconds, node.applied::text, node.timeline = here.timeline, here.primary,
-        here.timeline
+        here.timeline, here.longest
      FROM (SELECT pg_current_snapshot()::text AS seen, primary_timeline() AS timeline,
             (SELECT timeline = primary_timeline() FROM settled_timeline) AS settled,
+            (SELECT longest_lease_milliseconds FROM settled_timeline) AS longest,
             NOT pg_is_in_recovery() AS primary) AS here
      LEFT JOIN node ON true";
 

@@ -31,7 +31,9 @@ CREATE TABLE node (
 -- The timeline of which it is known that no lease runs that was given on another one.
 CREATE TABLE settled_timeline (
     row      integer PRIMARY KEY CHECK (row = 1),
-    timeline bigint  NOT NULL
+    timeline bigint  NOT NULL,
+    -- The longest lease that any node ever had.
+    longest_lease_milliseconds bigint NOT NULL DEFAULT 0
 );
 -- Nobody holds a lease over a database that is only being made.
 INSERT INTO settled_timeline (row, timeline) VALUES (1, primary_timeline());

@@ -181,7 +181,7 @@ impl Driver {
             READING_WHEN_DEAF
         };
         self.read_at = answered.after(every);
-        let (seen, primary, nodes) = match rows.and_then(|rows| read(&rows)) {
+        let (seen, primary, nodes) = match rows.and_then(|rows| read(&rows, self.shared.length)) {
             Ok(read) => read,
             Err(error @ Error::Refused { .. }) => {
                 tracing::warn!(%error, "the nodes cannot be read");
@@ -311,8 +311,8 @@ impl Driver {
     }
 }
 
-/// The snapshot of a reading, who answered it, and the nodes.
-fn read(rows: &[Row]) -> Result<(Snapshot, Primary, Vec<Read>), Error> {
+/// The snapshot of a reading, who answered it, and the nodes. `own` is a lease of this process.
+fn read(rows: &[Row], own: Length) -> Result<(Snapshot, Primary, Vec<Read>), Error> {
     let damage = |_| Error::Corrupt("the nodes cannot be read".into());
     let first = rows
         .first()
@@ -352,9 +352,12 @@ fn read(rows: &[Row]) -> Result<(Snapshot, Primary, Vec<Read>), Error> {
             applied,
         });
     }
+    let longest: Option<i64> = first.try_get(10).map_err(damage)?;
+    let longest = Duration::from_millis(longest.unwrap_or(0).cast_unsigned());
     let primary = Primary {
         timeline: first.try_get::<_, i64>(9).map_err(damage)?.cast_unsigned(),
         settled: settled.unwrap_or(false),
+        longest: Length::of_another(longest.max(own.duration())),
     };
     Ok((seen, primary, nodes))
 }

@@ -27,6 +27,7 @@ fn read(asked: u64, answered: u64, rows: &[Row]) -> Nodes<'_> {
         primary: Primary {
             timeline: 1,
             settled: true,
+            longest: Length(5 * SECOND),
         },
         rows,
     }

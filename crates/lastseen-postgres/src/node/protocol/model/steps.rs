@@ -46,6 +46,7 @@ impl Scope {
                 timeline: u64::from(world.database.primary),
                 settled: world.database.settled == world.database.primary
                     || self.broken == Broken::NewPrimaryTrusted,
+                longest: Length(LENGTH),
             },
             rows: &rows,
         };
@@ -79,8 +80,8 @@ impl Scope {
                 }
             }
         }
-        // A primary that is not settled takes its longest lease.
-        let bound = confirmation.committed.after(Length::LONGEST.for_others());
+        let bound = confirmation.committed.after(LENGTH);
+        let bound = bound.max(world.now);
         now <= bound && matches!(confirmation.progress(now), Progress::Answer { .. })
     }
 
@@ -264,6 +265,7 @@ impl Scope {
                 primary: Primary {
                     timeline: 0,
                     settled: true,
+                    longest: Length(LENGTH),
                 },
                 rows: &[],
             });
