@@ -357,6 +357,18 @@ impl Store for PostgresStore {
             .await?)
     }
 
+    async fn settle_account(&self, account: &AccountKey) -> Result<(), Unavailable> {
+        let bits = &[i32::from(account.partition())].to_vec();
+        let settled = self.database.change(|transaction| async move {
+            let parameters: [crate::Parameter<'_>; 1] = [(bits, Type::INT4_ARRAY)];
+            transaction
+                .execute(statements::NOTE_PARTITIONS, &parameters)
+                .await?;
+            Ok(())
+        });
+        Ok(settled.await?)
+    }
+
     async fn renew(
         &self,
         id: SessionId,

@@ -126,6 +126,7 @@ macro_rules! conformance_tests_of_nodes {
         $crate::conformance_tests!(@part nodes, $make, [
             a_session_terminated_on_one_node_is_refused_on_the_other,
             many_sessions_are_terminated_all_or_none_by_a_node_that_knows_none_of_them,
+            who_finds_nothing_left_to_end_answers_when_nobody_accepts_it_any_more,
             a_session_that_gives_way_on_one_node_is_refused_on_the_other,
             a_token_renewed_on_one_node_counts_on_the_other_and_the_old_one_does_not,
             a_page_token_given_by_one_node_takes_the_place_of_the_one_before_on_both,

@@ -66,7 +66,7 @@ pub struct Record {
     /// Address and device of the last use.
     pub last: Origin,
     /// A verdict has refused it because its deadline had passed, and [`Store::expire`] has said so: it is
-    /// expired on every node, whatever its clock. A store that one process alone writes need not keep it; there
+    /// expired on every node, whatever its clock. It reads so only once every node has followed. A store that one process alone writes need not keep it; there
     /// the latest time that the store was told of does that work.
     pub expired: bool,
     /// Its end, where it has left its owner's list.
@@ -230,6 +230,15 @@ pub trait Store: Send + Sync + 'static {
     /// Where `account` is given, every id must be one of that account's, ended or not; where it is not,
     /// ids that are unknown are left alone. A session that has ended keeps the end that it has.
     async fn end(&self, account: Option<AccountKey>, ends: Vec<End>) -> Result<Ended, Unavailable>;
+
+    /// Sees to it that whatever was done to the account's sessions before this call is followed by every
+    /// process when it returns: what one that is still waiting for the others has ended, a list does not show
+    /// any more, and whoever finds nothing left to end must not answer sooner.
+    ///
+    /// A store that one process alone writes has nothing to do.
+    async fn settle_account(&self, _account: &AccountKey) -> Result<(), Unavailable> {
+        Ok(())
+    }
 
     /// Gives a session another token, unless it has ended or has a token of this generation or a later one.
     ///

@@ -203,6 +203,10 @@ pub(super) const EXPIRED: &str = "SELECT session.id, coalesce(last_use.settled, 
 /// `$1` ids: says to every node what some of them were told already.
 pub(super) const NOTE_AGAIN: &str = "SELECT note_change('sessions', $1)";
 
+/// `$1` bits: has every node forget what it knows of these accounts' sessions.
+pub(super) const NOTE_PARTITIONS: &str =
+    "INSERT INTO change_log (kind, bits) VALUES ('partitions', $1)";
+
 /// `$1` bits and `$2` sequences, a pair each: every node knows that they have expired.
 pub(super) const SETTLE: &str = "UPDATE last_use SET settled = true
      WHERE bits = $1 AND sequence = ANY ($2::bigint[]) AND NOT settled";

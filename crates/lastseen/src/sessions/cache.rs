@@ -3,7 +3,8 @@
 //! The cache answers for the store, so it must never know less than the store has said: **terminated
 //! stays terminated**. Three rules see to that.
 //!
-//! 1. What the store has confirmed is applied here before anybody is told of it.
+//! 1. What the store has confirmed is applied here before anybody is told of it. What is to end is in doubt
+//!    from before the store is asked: others may read there that it has ended, and rely on it.
 //! 2. Every write moves its partition's generation. A [`Fill`] remembers the generation from before its
 //!    read, and is thrown away where it has moved since: what was read before a termination is never
 //!    cached after it.

@@ -131,6 +131,9 @@ impl Sessions {
 impl Inner {
     async fn insert(&self, record: Record, replaces: Option<End>) -> Result<Inserted, Unavailable> {
         let replaced = replaces.as_ref().map(|end| end.id);
+        if let Some(replaced) = replaced {
+            self.cache.doubt(replaced);
+        }
         let fill = self.cache.begin_fill(record.id.partition());
         let inserted = self.store.insert(record.clone(), replaces).await;
         match (&inserted, replaced) {

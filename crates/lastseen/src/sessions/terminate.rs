@@ -96,7 +96,7 @@ impl Sessions {
                 return Err(TerminateError::NotFound);
             }
         }
-        Ok(self.end_in_steps(&sessions, by, now).await?)
+        Ok(self.end_all_of(account, &sessions, by, now).await?)
     }
 
     /// Ends every session in the account's list.
@@ -111,7 +111,22 @@ impl Sessions {
     ) -> Result<u64, Unavailable> {
         let now = self.observe(now);
         let sessions = self.inner.listed(account, now).await?;
-        self.end_in_steps(&sessions, by, now).await
+        self.end_all_of(account, &sessions, by, now).await
+    }
+
+    /// Ends what is left of an account's list. Where that is nothing, somebody else may just be ending it:
+    /// then nobody is answered before that counts everywhere.
+    async fn end_all_of(
+        &self,
+        account: &AccountKey,
+        sessions: &[Session],
+        by: EndedBy,
+        now: Timestamp,
+    ) -> Result<u64, Unavailable> {
+        if sessions.is_empty() {
+            self.inner.store.settle_account(account).await?;
+        }
+        self.end_in_steps(sessions, by, now).await
     }
 
     /// Ends these sessions, whose ever they are, all or none: for operators.
@@ -233,6 +248,11 @@ impl Inner {
         let inner = Arc::clone(self);
         to_the_end(async move {
             let endings: Vec<(SessionId, Ending)> = ends.iter().map(|end| (end.id, end.ending)).collect();
+            // From before the store is asked: whoever does not find one of them in it any more has to
+            // rely on that at once.
+            for (id, _) in &endings {
+                inner.cache.doubt(*id);
+            }
             let ended = inner.store.end(account, ends).await;
             for (id, ending) in &endings {
                 match &ended {

@@ -6,12 +6,13 @@ use proptest::prelude::*;
 
 use crate::account::AccountSource;
 use crate::conformance::life::{Step, live, live_on_two_nodes};
-use crate::conformance::nodes::NodeStore;
+use crate::conformance::nodes::{Call, NodeStore};
 use crate::conformance::people::{
     DAY, Dice, HOUR, House, LAPTOP, MORNING, account, after, person, visit,
 };
 use crate::session::EndedBy;
 use crate::sessions::{TerminateError, Verdict};
+use crate::store::Store;
 use crate::store::memory::MemoryStore;
 
 #[tokio::test]
@@ -145,6 +146,33 @@ async fn a_termination_is_carried_through_although_nobody_waits_for_it() {
             .ended
             .is_some()
     );
+}
+
+#[tokio::test]
+async fn who_finds_nothing_left_to_end_answers_when_memory_does_not_accept_it_any_more() {
+    let node = Arc::new(NodeStore::sole(Arc::new(MemoryStore::new())));
+    let house = House::open(Arc::clone(&node) as Arc<dyn Store>).await;
+    let ada = person("ada");
+    let laptop = house.sign_in(&ada, MORNING).await;
+    assert!(house.accepts(&laptop.token, after(1)).await);
+    let gate = node.hold(Call::Ended);
+    let ids = [laptop.session.id];
+    let ending = house
+        .sessions
+        .terminate(&ada.key, &ids, EndedBy::Command, after(2));
+    let again = async {
+        // The store has ended it, and the one who asked for that has not heard it yet.
+        gate.reached().await;
+        let sessions = &house.sessions;
+        let ended = sessions.terminate_account(&ada.key, EndedBy::Command, after(2));
+        assert_eq!(ended.await.unwrap(), 0);
+        let accepted = house.accepts(&laptop.token, after(2)).await;
+        gate.open();
+        accepted
+    };
+    let (ended, accepted) = tokio::join!(ending, again);
+    assert_eq!(ended.unwrap(), 1);
+    assert!(!accepted);
 }
 
 fn any_step() -> impl Strategy<Value = Step> {

@@ -56,6 +56,47 @@ pub async fn many_sessions_are_terminated_all_or_none_by_a_node_that_knows_none_
     }
 }
 
+/// Two ask at once for the same to end. Who finds nothing left must not answer before it is refused
+/// everywhere; a node that has not heard of the end yet may be the one's own.
+pub async fn who_finds_nothing_left_to_end_answers_when_nobody_accepts_it_any_more(
+    store: AnyStore,
+) {
+    let (first, second) = two_nodes(store).await;
+    let ada = person("ada");
+    for keeps_one in [false, true] {
+        let laptop = first.house.sign_in(&ada, MORNING).await;
+        second.keeps_ready(&laptop.token, after(2)).await;
+        let kept = if keeps_one {
+            Some(first.house.sign_in(&ada, after(1)).await.session.id)
+        } else {
+            None
+        };
+        let gate = first.hold(Call::Ended);
+        let (key, ids) = (&ada.key, [laptop.session.id]);
+        let ending = first
+            .house
+            .sessions
+            .terminate(key, &ids, EndedBy::Command, after(3));
+        let again = async {
+            // It is on record, and nobody has been told.
+            gate.reached().await;
+            let others =
+                second
+                    .house
+                    .sessions
+                    .terminate_others(key, kept, EndedBy::Command, after(3));
+            assert_eq!(others.await.expect("the store is in order"), 0);
+            for node in [&first, &second] {
+                let refused = node.refuses(&laptop.token, after(3)).await;
+                assert_eq!(refused, Some(Refusal::Ended));
+            }
+            gate.open();
+        };
+        let (ended, ()) = tokio::join!(ending, again);
+        assert_eq!(ended.expect("the store is in order"), 1);
+    }
+}
+
 /// A sign-in ends the session that the browser brought along, on every node.
 pub async fn a_session_that_gives_way_on_one_node_is_refused_on_the_other(store: AnyStore) {
     let (first, second) = two_nodes(store).await;

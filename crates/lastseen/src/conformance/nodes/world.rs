@@ -31,6 +31,8 @@ pub enum Call {
     Walked,
     /// [`Store::expire`], before the store is asked.
     Expiring,
+    /// [`Store::end`], when the store has answered and nobody has heard it yet.
+    Ended,
 }
 
 /// How long a test waits for what must happen.
@@ -122,9 +124,29 @@ pub struct NodeStore {
     store: Arc<dyn Store>,
     network: Arc<Network>,
     wire: Arc<Wire>,
+    sole: bool,
 }
 
 impl NodeStore {
+    /// The only one that writes the store; it needs no lease.
+    pub fn sole(store: Arc<dyn Store>) -> Self {
+        Self {
+            sole: true,
+            ..Self::join(store, &Arc::default())
+        }
+    }
+
+    /// Holds up its next call of this kind.
+    pub fn hold(&self, call: Call) -> Arc<Gate> {
+        let gate = Arc::new(Gate {
+            call,
+            reached: Notify::new(),
+            opened: Notify::new(),
+        });
+        *self.wire.gate.lock() = Some(Arc::clone(&gate));
+        gate
+    }
+
     /// A node by itself over `store`, whose lease runs once it is opened, or never.
     pub fn alone(store: Arc<dyn Store>, leased: bool) -> Self {
         let node = Self::join(store, &Arc::default());
@@ -139,6 +161,7 @@ impl NodeStore {
             store,
             network: Arc::clone(network),
             wire,
+            sole: false,
         }
     }
 
@@ -190,6 +213,9 @@ impl Store for NodeStore {
     }
 
     fn authority(&self) -> Authority {
+        if self.sole {
+            return Authority::Sole;
+        }
         Authority::Leased(Arc::clone(&self.wire.lease) as Arc<dyn Lease>)
     }
 
@@ -275,10 +301,18 @@ impl Store for NodeStore {
 
     async fn end(&self, account: Option<AccountKey>, ends: Vec<End>) -> Result<Ended, Unavailable> {
         let ended = self.reach()?.end(account, ends).await?;
+        self.pass(Call::Ended).await;
         if let Ended::Done(ids) = &ended {
             self.changed(ids.clone());
         }
         Ok(ended)
+    }
+
+    async fn settle_account(&self, account: &AccountKey) -> Result<(), Unavailable> {
+        self.reach()?.settle_account(account).await?;
+        let bits = account.partition();
+        self.network.changed(&Change::Partitions(vec![bits]));
+        Ok(())
     }
 
     async fn renew(
@@ -349,13 +383,7 @@ impl Node {
 
     /// Holds up its next call of this kind.
     pub fn hold(&self, call: Call) -> Arc<Gate> {
-        let gate = Arc::new(Gate {
-            call,
-            reached: Notify::new(),
-            opened: Notify::new(),
-        });
-        *self.node.wire.gate.lock() = Some(Arc::clone(&gate));
-        gate
+        self.node.hold(call)
     }
 
     /// How often it has read a session from the store.
