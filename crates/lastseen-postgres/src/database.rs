@@ -106,14 +106,22 @@ impl Database {
                 faulty: AtomicBool::new(false),
             }),
         };
-        let client = database
-            .connection(database.deadline())
-            .await
-            .map_err(failed)?;
-        migration::check_version(&client, &shown).await?;
+        let deadline = database.deadline();
+        let client = database.connection(deadline).await.map_err(failed)?;
         let own = [migration::DATABASE, node::MIGRATIONS];
         let sets: Vec<_> = own.iter().chain(sets).copied().collect();
-        if let Err(error) = migration::run(&client, &shown, &sets).await {
+        let looked = timeout_at(deadline, async {
+            migration::check_version(&client, &shown).await?;
+            migration::is_current(&client, &shown, &sets).await
+        });
+        let is_current = looked.await.unwrap_or(Err(failed(Error::TimedOut)));
+        // New tables take as long as they take.
+        let migrated = match is_current {
+            Ok(true) => return Ok(database),
+            Ok(false) => migration::run(&client, &shown, &sets).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = migrated {
             // It may be in the middle of a transaction.
             discard(client);
             return Err(error);
@@ -151,6 +159,7 @@ impl Database {
         if let Ok(rows) = timeout_at(deadline, client.query_typed(statement, parameters)).await {
             return Ok(rows?);
         }
+        forget_idle(&client);
         discard(client);
         Err(Error::TimedOut)
     }
@@ -345,7 +354,7 @@ impl Database {
     }
 
     /// Notes what a write says of the database as a whole.
-    fn learn<Answer>(&self, done: &Result<Answer, Error>) {
+    pub(crate) fn learn<Answer>(&self, done: &Result<Answer, Error>) {
         match done {
             Err(error) if error.is_fault() => self.inner.faulty.store(true, Ordering::Relaxed),
             Ok(_) if self.inner.faulty.load(Ordering::Relaxed) => {
@@ -353,6 +362,14 @@ impl Database {
             }
             _ => {}
         }
+    }
+}
+
+/// Throws away the connections that nobody uses at the moment. Where one stayed without an answer, a link may
+/// have been cut that all of them went over, and each would keep somebody waiting to find out.
+fn forget_idle(client: &Object) {
+    if let Some(pool) = Object::pool(client) {
+        pool.retain(|_, _| false);
     }
 }
 

@@ -90,8 +90,21 @@ struct Applied {
     only_adds: bool,
 }
 
-/// Brings the database to the newest migration of each of `sets`. One that is there already is not asked for
-/// a lock.
+/// Whether the database is at the newest migration of each of `sets`. Asks for no lock.
+pub(crate) async fn is_current(
+    client: &Client,
+    address: &str,
+    sets: &[MigrationSet],
+) -> Result<bool, OpenError> {
+    let have = applied(client).await.map_err(|error| OpenError::Failed {
+        address: address.into(),
+        reason: error.into(),
+    })?;
+    check(&have, address, sets)?;
+    Ok(missing(&have, sets).next().is_none())
+}
+
+/// Brings the database to the newest migration of each of `sets`.
 pub(crate) async fn run(
     client: &Client,
     address: &str,
@@ -101,11 +114,6 @@ pub(crate) async fn run(
         address: address.into(),
         reason: reason.into(),
     };
-    let have = applied(client).await.map_err(failed)?;
-    check(&have, address, sets)?;
-    if missing(&have, sets).next().is_none() {
-        return Ok(());
-    }
     client
         .batch_execute(&format!(
             "BEGIN; SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0; \
@@ -113,7 +121,7 @@ pub(crate) async fn run(
         ))
         .await
         .map_err(failed)?;
-    // Somebody else may have done it meanwhile.
+    // Somebody else may have done some of it meanwhile.
     let have = applied(client).await.map_err(failed)?;
     check(&have, address, sets)?;
     for (set, number, migration) in missing(&have, sets) {

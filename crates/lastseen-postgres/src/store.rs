@@ -88,6 +88,34 @@ impl PostgresStore {
         &self.database
     }
 
+    async fn touch_in_steps(&self, uses: Vec<Use>, now: Timestamp) -> Result<(), Error> {
+        let uses = write::latest_of_each(uses);
+        let mut rest = uses.as_slice();
+        loop {
+            let (step, later) = rest.split_at(rest.len().min(USES_IN_ONE_STEP));
+            rest = later;
+            // The last commit waits for the disk, and for all that were before it.
+            let durability = if rest.is_empty() {
+                Durability::Durable
+            } else {
+                Durability::Soon
+            };
+            let transaction = self.database.begin(durability).await?;
+            if !step.is_empty() {
+                write::record_uses(&transaction, step).await?;
+            }
+            if !rest.is_empty() {
+                transaction.commit().await?;
+                continue;
+            }
+            let milliseconds = now.as_millisecond();
+            transaction
+                .finish(statements::RECORD_TIME, &[(&milliseconds, Type::INT8)])
+                .await?;
+            return Ok(());
+        }
+    }
+
     /// The records of rows. One that is expired is answered only when every node knows that: whoever is
     /// refused because of it here is accepted nowhere any more.
     async fn records(&self, rows: &[tokio_postgres::Row]) -> Result<Vec<Record>, Error> {
@@ -294,31 +322,9 @@ impl Store for PostgresStore {
     }
 
     async fn touch(&self, uses: Vec<Use>, now: Timestamp) -> Result<(), Unavailable> {
-        let uses = write::latest_of_each(uses);
-        let mut rest = uses.as_slice();
-        loop {
-            let (step, later) = rest.split_at(rest.len().min(USES_IN_ONE_STEP));
-            rest = later;
-            // The last commit waits for the disk, and for all that were before it.
-            let durability = if rest.is_empty() {
-                Durability::Durable
-            } else {
-                Durability::Soon
-            };
-            let transaction = self.database.begin(durability).await?;
-            if !step.is_empty() {
-                write::record_uses(&transaction, step).await?;
-            }
-            if !rest.is_empty() {
-                transaction.commit().await?;
-                continue;
-            }
-            let milliseconds = now.as_millisecond();
-            transaction
-                .finish(statements::RECORD_TIME, &[(&milliseconds, Type::INT8)])
-                .await?;
-            return Ok(());
-        }
+        let touched = self.touch_in_steps(uses, now).await;
+        self.database.learn(&touched);
+        Ok(touched?)
     }
 
     async fn expire(

@@ -171,6 +171,12 @@ impl Cluster {
         self.tell("stop");
     }
 
+    /// Ends the server in the middle of whatever it does, as when its machine crashes: what it had not flushed
+    /// is lost.
+    pub fn crash(&self) {
+        self.tell("crash");
+    }
+
     /// Starts a stopped server again, on the same port.
     pub fn start_again(&self) {
         self.tell("start");

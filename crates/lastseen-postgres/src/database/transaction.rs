@@ -1,6 +1,7 @@
 //! A transaction on a connection of its own.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool_postgres::Object;
 use futures_util::future::join;
@@ -9,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::{Options, Xid, discard};
+use super::{Options, Xid, discard, forget_idle};
 use crate::error::Error;
 
 /// A value for a `$1`, and of which type it is sent: so a statement need not be prepared first.
@@ -39,6 +40,8 @@ pub struct Transaction {
     deadline: Instant,
     /// What begins it, until it is sent with the first statement.
     begin: Mutex<Option<String>>,
+    /// The server did not answer in time: it may not answer on other connections either.
+    is_late: AtomicBool,
 }
 
 impl Transaction {
@@ -74,6 +77,7 @@ impl Transaction {
             client: Some(client),
             deadline,
             begin: Mutex::new(Some(begin)),
+            is_late: AtomicBool::new(false),
         }
     }
 
@@ -191,10 +195,11 @@ impl Transaction {
                 None => statement.await,
             }
         });
-        match answered.await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(Error::TimedOut),
+        if let Ok(answer) = answered.await {
+            return Ok(answer?);
         }
+        self.is_late.store(true, Ordering::Relaxed);
+        Err(Error::TimedOut)
     }
 }
 
@@ -203,6 +208,9 @@ impl Drop for Transaction {
         if let Some(client) = self.client.take()
             && self.begin.get_mut().is_none()
         {
+            if *self.is_late.get_mut() {
+                forget_idle(&client);
+            }
             discard(client);
         }
     }

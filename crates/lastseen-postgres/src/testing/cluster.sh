@@ -58,6 +58,10 @@ while read -r word; do
         kill -INT "$server"
         wait "$server"
         ;;
+    crash)
+        kill -QUIT "$server"
+        wait "$server"
+        ;;
     start) start "$@" ;;
     esac
     echo "$word"

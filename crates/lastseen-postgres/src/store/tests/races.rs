@@ -248,6 +248,64 @@ async fn a_second_end_is_not_answered_before_every_node_knows_of_the_first() {
 }
 
 #[tokio::test]
+async fn a_full_queue_of_notifications_fails_no_termination() {
+    let (store, place) = store().await;
+    let nodes = Arc::new(Nodes::default());
+    store.database().set_confirm(Arc::clone(&nodes) as _);
+    let ids = filled(&store, &[account("ada")], 1).await;
+    // What PostgreSQL says at the commit, when eight gigabytes of notifications wait for a listener.
+    place.psql(
+        "CREATE FUNCTION full_queue() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF current_setting('lastseen.notify', true) = 'off' THEN RETURN NULL; END IF;
+             RAISE EXCEPTION 'too many notifications in the NOTIFY queue' USING ERRCODE = '54000';
+         END $$;
+         CREATE CONSTRAINT TRIGGER full_queue AFTER INSERT ON change_log
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION full_queue()",
+    );
+    let ended = store.end(None, vec![end_of(ids[0])]).await.unwrap();
+    assert_eq!(ended, Ended::Done(ids));
+    let confirmed = nodes.confirmed.lock().clone();
+    assert_eq!(confirmed.len(), 1);
+    assert!(!confirmed[0].notified, "the leases have to be waited out");
+    assert_eq!(place.psql("SELECT count(*) FROM change_log"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_survives_a_crash_of_a_server_that_is_set_to_lose_it() {
+    let cluster = Cluster::start(&["synchronous_commit=off", "wal_writer_delay=10s"]);
+    let place = cluster.new_database();
+    let options = Options {
+        connections: 4,
+        ..Options::new(place.address())
+    };
+    let database = Database::open(options, &[PostgresStore::MIGRATIONS])
+        .await
+        .unwrap();
+    let store = PostgresStore::new(database);
+    let ids = filled(&store, &[account("ada")], 3).await;
+    cluster.crash();
+    cluster.start_again();
+    while store.check().await.is_err() {}
+    store
+        .touch(vec![use_of(ids[0], after(5))], after(5))
+        .await
+        .unwrap();
+    cluster.crash();
+    cluster.start_again();
+    while store.check().await.is_err() {}
+    let found = store.find(ids[0]).await.unwrap().unwrap();
+    assert_eq!(found.last_used_at, after(5));
+    store.end(None, vec![end_of(ids[1])]).await.unwrap();
+    cluster.crash();
+    cluster.start_again();
+    while store.check().await.is_err() {}
+    assert!(store.find(ids[1]).await.unwrap().unwrap().ended.is_some());
+    assert!(store.find(ids[2]).await.unwrap().is_some());
+    store.database().close().await;
+}
+
+#[tokio::test]
 async fn purging_leaves_nothing_of_a_session_nor_of_an_account_that_has_no_other() {
     let (store, place) = store().await;
     let ids = filled(&store, &[account("ada"), account("bob")], 300).await;
