@@ -8,7 +8,7 @@ use crate::account::AccountSource;
 use crate::conformance::life::{Step, live, live_on_two_nodes};
 use crate::conformance::nodes::{Call, NodeStore};
 use crate::conformance::people::{
-    DAY, Dice, HOUR, House, LAPTOP, MORNING, account, after, person, visit,
+    DAY, Dice, HOUR, House, LAPTOP, MORNING, account, after, person, settings, visit,
 };
 use crate::session::EndedBy;
 use crate::sessions::{TerminateError, Verdict};
@@ -154,6 +154,8 @@ async fn who_finds_nothing_left_to_end_answers_when_memory_does_not_accept_it_an
     let house = House::open(Arc::clone(&node) as Arc<dyn Store>).await;
     let ada = person("ada");
     let laptop = house.sign_in(&ada, MORNING).await;
+    // After a restart memory knows this session, and of no account that it is all.
+    let house = house.restarted_with(settings(), after(1)).await;
     assert!(house.accepts(&laptop.token, after(1)).await);
     let gate = node.hold(Call::Ended);
     let ids = [laptop.session.id];

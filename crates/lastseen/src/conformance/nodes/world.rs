@@ -188,7 +188,7 @@ impl NodeStore {
 
     /// Begins a term, unless the node cannot be told of changes.
     fn begin_term(&self, policies: &[Policy]) {
-        if self.wire.cut.load(Ordering::SeqCst) {
+        if self.sole || self.wire.cut.load(Ordering::SeqCst) {
             return;
         }
         self.wire.tell(&Change::Policies(policies.to_vec()));
