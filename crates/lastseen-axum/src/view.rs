@@ -6,28 +6,109 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
+use std::sync::Arc;
 
-use lastseen::{Product, Session, Status, Timestamp};
+use lastseen::{Account, Device, Product, Session, Status, Timestamp};
 
 /// Length of an instant in text: `2026-11-24T09:00:00.000Z`.
 const INSTANT_BYTES: usize = 24;
 
 /// Writes a session as JSON, as the contract has it, at the instant `now`.
 pub fn write_session(out: &mut Vec<u8>, session: &Session, is_current: bool, now: Timestamp) {
-    let device = &*session.device;
-    out.extend_from_slice(b"{\"id\":\"");
-    // The text of an id has letters and digits only.
-    out.extend_from_slice(&session.id.to_text());
-    out.extend_from_slice(b"\",\"account\":{\"id\":");
-    write_string(out, session.account.key.id.as_str());
+    SessionsWriter::new(out).write(session, is_current, now);
+}
+
+/// Writes sessions, one after the other.
+///
+/// Sessions of one list have their account in common, many their device and the day: what was written of one is copied
+/// for the next, which takes a small part of the time.
+pub(crate) struct SessionsWriter<'out, 'session> {
+    pub(crate) out: &'out mut Vec<u8>,
+    accounts: Written<'session, Account, 1>,
+    devices: Written<'session, Device, 4>,
+    calendars: [Calendar; 3],
+}
+
+impl<'out, 'session> SessionsWriter<'out, 'session> {
+    /// A writer that adds to what is there.
+    pub(crate) fn new(out: &'out mut Vec<u8>) -> Self {
+        Self {
+            out,
+            accounts: Written::default(),
+            devices: Written::default(),
+            calendars: Default::default(),
+        }
+    }
+
+    /// Adds a session, as [`write_session`] does.
+    pub(crate) fn write(&mut self, session: &'session Session, is_current: bool, now: Timestamp) {
+        let out = &mut *self.out;
+        out.extend_from_slice(b"{\"id\":\"");
+        // The text of an id has letters and digits only.
+        out.extend_from_slice(&session.id.to_text());
+        out.extend_from_slice(b"\",\"account\":{\"id\":");
+        self.accounts.write(out, &session.account, write_account);
+        out.extend_from_slice(match (is_current, session.status(now)) {
+            (true, Status::Active) => b"},\"current\":true,\"status\":\"active\"".as_slice(),
+            (false, Status::Active) => b"},\"current\":false,\"status\":\"active\"",
+            (true, Status::Expired) => b"},\"current\":true,\"status\":\"expired\"",
+            (false, Status::Expired) => b"},\"current\":false,\"status\":\"expired\"",
+        });
+        self.devices.write(out, &session.device, write_device);
+        write_address(out, session.ip_address);
+        out.extend_from_slice(if session.remembered {
+            b",\"remembered\":true".as_slice()
+        } else {
+            b",\"remembered\":false"
+        });
+        write_times(out, session, &mut self.calendars);
+        out.extend_from_slice(b",\"time_left_seconds\":");
+        write_number(out, session.time_left(now).as_secs());
+        out.push(b'}');
+    }
+}
+
+/// What was written last of values that sessions share, and where it stands.
+struct Written<'a, T, const MOST: usize> {
+    places: [Option<(&'a Arc<T>, Range<usize>)>; MOST],
+    next: usize,
+}
+
+impl<T, const MOST: usize> Default for Written<'_, T, MOST> {
+    fn default() -> Self {
+        Self {
+            places: [const { None }; MOST],
+            next: 0,
+        }
+    }
+}
+
+impl<'a, T, const MOST: usize> Written<'a, T, MOST> {
+    /// Adds a value, by a copy where it has been written. The same value elsewhere in memory is written once more.
+    fn write(&mut self, out: &mut Vec<u8>, value: &'a Arc<T>, write: fn(&mut Vec<u8>, &T)) {
+        for (written, place) in self.places.iter().flatten() {
+            if Arc::ptr_eq(written, value) {
+                out.extend_from_within(place.clone());
+                return;
+            }
+        }
+        let start = out.len();
+        write(out, value);
+        self.places[self.next] = Some((value, start..out.len()));
+        self.next = (self.next + 1) % MOST;
+    }
+}
+
+fn write_account(out: &mut Vec<u8>, account: &Account) {
+    write_string(out, account.key.id.as_str());
     out.extend_from_slice(b",\"name\":");
-    write_string(out, &session.account.name);
-    out.extend_from_slice(b"},\"current\":");
-    write_bool(out, is_current);
-    out.extend_from_slice(match session.status(now) {
-        Status::Active => b",\"status\":\"active\",\"operating_system\":".as_slice(),
-        Status::Expired => b",\"status\":\"expired\",\"operating_system\":",
-    });
+    write_string(out, &account.name);
+}
+
+/// From the operating system to the name of the next field.
+fn write_device(out: &mut Vec<u8>, device: &Device) {
+    out.extend_from_slice(b",\"operating_system\":");
     write_product(out, device.operating_system.as_ref());
     out.extend_from_slice(b",\"browser\":");
     write_product(out, device.browser.as_ref());
@@ -36,13 +117,6 @@ pub fn write_session(out: &mut Vec<u8>, session: &Session, is_current: bool, now
         write_inside_string(out, piece);
     }
     out.extend_from_slice(b"\",\"ip_address\":");
-    write_address(out, session.ip_address);
-    out.extend_from_slice(b",\"remembered\":");
-    write_bool(out, session.remembered);
-    write_times(out, session);
-    out.extend_from_slice(b",\"time_left_seconds\":");
-    write_number(out, session.time_left(now).as_secs());
-    out.push(b'}');
 }
 
 /// Room for a session of ordinary names, so that writing one allocates once.
@@ -89,10 +163,6 @@ fn write_text(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     use std::io::Write as _;
     // Writing to a vector cannot fail.
     let _ = out.write_fmt(text);
-}
-
-fn write_bool(out: &mut Vec<u8>, value: bool) {
-    out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
 fn write_product(out: &mut Vec<u8>, product: Option<&Product>) {
@@ -239,21 +309,17 @@ fn needs_escape(byte: u8) -> bool {
 }
 
 /// Writes the three instants in one piece, since each step on the way to the buffer costs as much as half an instant.
-fn write_times(out: &mut Vec<u8>, session: &Session) {
+fn write_times(out: &mut Vec<u8>, session: &Session, calendars: &mut [Calendar; 3]) {
     const TEMPLATE: &[u8; 122] = b",\"created_at\":\"0000-00-00T00:00:00.000Z\",\"last_updated\":\"0000-00-00T00:00:00.000Z\",\"expires_at\":\"0000-00-00T00:00:00.000Z\"";
     let mut text = *TEMPLATE;
-    let mut calendar = Calendar::default();
-    for (place, timestamp) in [
-        (15, session.created_at),
-        (57, session.last_used_at),
-        (97, session.expires_at),
-    ] {
-        text[place..place + INSTANT_BYTES].copy_from_slice(&calendar.instant(timestamp));
-    }
+    let [created, used, expires] = calendars;
+    text[15..39].copy_from_slice(&created.instant(session.created_at));
+    text[57..81].copy_from_slice(&used.instant(session.last_used_at));
+    text[97..121].copy_from_slice(&expires.instant(session.expires_at));
     out.extend_from_slice(&text);
 }
 
-/// Days as text, of which it remembers the last: two instants of one session often share theirs.
+/// Days as text, of which it remembers the last: in a list, one field after the other has the same.
 struct Calendar {
     /// Counted from 0000-01-01.
     day: u32,
@@ -288,18 +354,17 @@ impl Calendar {
                 text: date(day),
             };
         }
-        let [y1, y2, y3, y4, h5, mo1, mo2, h8, d1, d2] = self.text;
         let (seconds, millisecond) = (of_day / 1000, of_day % 1000);
         let (minutes, second) = (seconds / 60, seconds % 60);
-        let [h1, h2] = two_digits(minutes / 60);
-        let [mi1, mi2] = two_digits(minutes % 60);
-        let [s1, s2] = two_digits(second);
-        let [_, ms1] = two_digits(millisecond / 100);
-        let [ms2, ms3] = two_digits(millisecond % 100);
-        [
-            y1, y2, y3, y4, h5, mo1, mo2, h8, d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2,
-            b'.', ms1, ms2, ms3, b'Z',
-        ]
+        let [_, tenth] = two_digits(millisecond / 100);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        text[..10].copy_from_slice(&self.text);
+        text[11..13].copy_from_slice(&two_digits(minutes / 60));
+        text[14..16].copy_from_slice(&two_digits(minutes % 60));
+        text[17..19].copy_from_slice(&two_digits(second));
+        text[20] = tenth;
+        text[21..23].copy_from_slice(&two_digits(millisecond % 100));
+        text
     }
 }
 
@@ -343,10 +408,10 @@ fn civil_date(days: u32) -> (u32, u32, u32) {
 fn two_digits(number: u32) -> [u8; 2] {
     // Right up to 178, and quicker than a division.
     let tens = (number * 103) >> 10;
-    let [tens, ..] = tens.to_le_bytes();
-    let [number, ..] = number.to_le_bytes();
-    let ones = number.wrapping_sub(tens.wrapping_mul(10));
-    [b'0'.wrapping_add(tens), b'0'.wrapping_add(ones)]
+    // In both bytes at once: the tens in the lower one, what is left of them in the upper one.
+    let pair = 0x3030 + (number << 8) - tens * (10 * 256 - 1);
+    let [first, second, ..] = pair.to_le_bytes();
+    [first, second]
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{LONGEST_PAGE, USUAL_PAGE, json};
 use crate::context::CurrentSession;
 use crate::extract::is_soundly_encoded;
 use crate::problem::Problem;
-use crate::view::{USUAL_BYTES, write_session, write_string};
+use crate::view::{SessionsWriter, USUAL_BYTES, write_string};
 
 #[cfg_attr(feature = "openapi", utoipa::path(
     get,
@@ -42,11 +42,12 @@ pub(super) async fn handle(
 pub fn page_json(page: &Page, current: Option<SessionId>, now: Timestamp) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + page.sessions.len() * USUAL_BYTES);
     out.extend_from_slice(b"{\"sessions\":[");
+    let mut writer = SessionsWriter::new(&mut out);
     for (position, session) in page.sessions.iter().enumerate() {
         if position > 0 {
-            out.push(b',');
+            writer.out.push(b',');
         }
-        write_session(&mut out, session, Some(session.id) == current, now);
+        writer.write(session, Some(session.id) == current, now);
     }
     out.extend_from_slice(b"],\"next_cursor\":");
     match &page.next {

@@ -149,6 +149,41 @@ fn one_character_that_needs_an_escape_is_found_wherever_it_stands() {
 
 proptest! {
     #[test]
+    fn sessions_in_a_row_read_as_each_of_them_alone(
+        picks in proptest::collection::vec((0..2_usize, 0..6_usize, any::<u32>()), 1..20),
+    ) {
+        let accounts: Vec<_> = ["ada", "grace"]
+            .map(|name| {
+                let id = AccountId::new(name).unwrap();
+                Arc::new(Account::new(AccountSource::BuiltIn, id, name))
+            })
+            .into();
+        let devices: Vec<_> = (0..6)
+            .map(|version| {
+                let browser = Some(Product::new("Chrome", Some(&version.to_string())));
+                Arc::new(Device { operating_system: None, browser })
+            })
+            .collect();
+        let sessions: Vec<_> = picks
+            .iter()
+            .map(|(account, device, seconds)| Session {
+                account: Arc::clone(&accounts[*account]),
+                device: Arc::clone(&devices[*device]),
+                last_used_at: NOW.saturating_add(Duration::from_secs((*seconds).into())),
+                ..session()
+            })
+            .collect();
+        let mut together = b"before".to_vec();
+        let mut writer = SessionsWriter::new(&mut together);
+        let mut alone = b"before".to_vec();
+        for (number, session) in sessions.iter().enumerate() {
+            writer.write(session, number == 1, NOW);
+            alone.extend(session_json(session, number == 1, NOW));
+        }
+        prop_assert_eq!(String::from_utf8(together).unwrap(), String::from_utf8(alone).unwrap());
+    }
+
+    #[test]
     fn a_number_is_written_as_everybody_writes_it(number in prop_oneof![any::<u64>(), 0_u64..100_000], few in any::<u8>()) {
         for number in [number, few.into()] {
             let mut out = Vec::new();
