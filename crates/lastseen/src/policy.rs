@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::session::Session;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, milliseconds};
 
 /// The limits that sessions are created under.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +42,26 @@ pub struct PolicyNumber(pub u32);
 pub struct PolicyHistory {
     /// At each place the tightest of all policies from there on.
     tightest_since: Vec<Policy>,
+    /// The same, as every verdict reckons with them.
+    limits: Vec<Limits>,
+}
+
+/// The limits of a policy in milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    idle: i64,
+    remembered_idle: i64,
+    absolute: i64,
+}
+
+impl From<&Policy> for Limits {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            idle: milliseconds(policy.idle_timeout),
+            remembered_idle: milliseconds(policy.remembered_idle_timeout),
+            absolute: milliseconds(policy.absolute_lifetime),
+        }
+    }
 }
 
 impl PolicyHistory {
@@ -51,7 +71,10 @@ impl PolicyHistory {
         for place in (1..tightest_since.len()).rev() {
             tightest_since[place - 1] = tightest_since[place - 1].tightest(tightest_since[place]);
         }
-        (!tightest_since.is_empty()).then_some(Self { tightest_since })
+        (!tightest_since.is_empty()).then(|| Self {
+            limits: tightest_since.iter().map(Limits::from).collect(),
+            tightest_since,
+        })
     }
 
     /// The number of the policy in force.
@@ -68,14 +91,14 @@ impl PolicyHistory {
     /// What binds a session that was created under policy `number`.
     ///
     /// A number that this history does not hold is bound by all of it: when in doubt, the tightest.
-    fn binding(&self, number: PolicyNumber) -> &Policy {
+    #[inline]
+    fn binding(&self, number: PolicyNumber) -> Limits {
         let place = usize::try_from(number.0).unwrap_or(usize::MAX);
-        self.tightest_since
-            .get(place)
-            .unwrap_or(&self.tightest_since[0])
+        *self.limits.get(place).unwrap_or(&self.limits[0])
     }
 
     /// The two deadlines of a session: the end of the pause since its last use, and of its age.
+    #[inline]
     pub fn deadlines(
         &self,
         number: PolicyNumber,
@@ -83,15 +106,15 @@ impl PolicyHistory {
         created_at: Timestamp,
         last_used_at: Timestamp,
     ) -> Deadlines {
-        let policy = self.binding(number);
-        let idle_timeout = if remembered {
-            policy.remembered_idle_timeout
+        let limits = self.binding(number);
+        let idle = if remembered {
+            limits.remembered_idle
         } else {
-            policy.idle_timeout
+            limits.idle
         };
         Deadlines {
-            idle: last_used_at.saturating_add(idle_timeout),
-            absolute: created_at.saturating_add(policy.absolute_lifetime),
+            idle: last_used_at.saturating_add_milliseconds(idle),
+            absolute: created_at.saturating_add_milliseconds(limits.absolute),
         }
     }
 }

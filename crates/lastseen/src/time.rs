@@ -24,7 +24,12 @@ impl Timestamp {
 
     /// The instant `duration` later, or the last one that can be told.
     pub fn saturating_add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(milliseconds(duration)))
+        self.saturating_add_milliseconds(milliseconds(duration))
+    }
+
+    /// The instant so many milliseconds later, or the last one that can be told.
+    pub(crate) fn saturating_add_milliseconds(self, milliseconds: i64) -> Self {
+        Self(self.0.saturating_add(milliseconds))
     }
 
     /// The instant `duration` earlier, or the first one that can be told.
@@ -39,7 +44,7 @@ impl Timestamp {
 }
 
 /// A duration in whole milliseconds, the precision of [`Timestamp`].
-fn milliseconds(duration: Duration) -> i64 {
+pub(crate) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

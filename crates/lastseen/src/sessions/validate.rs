@@ -95,11 +95,11 @@ impl Sessions {
         visit: &Visit<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
-        // What memory says at once is counted there, and no future is kept for it.
+        // What memory says at once is counted there, and carries no future around that can wait for the store.
         let verdict = match self.judge_by_memory(token, source, visit, now) {
             FirstLook::Active(session) => return Ok(Verdict::Active(session)),
             FirstLook::Malformed => Ok(Verdict::Refused(Refusal::Malformed)),
-            FirstLook::Further(asked) => self.judge_further(asked, visit).await,
+            FirstLook::Further(asked) => Box::pin(self.judge_further(asked, visit)).await,
         };
         self.inner.counters.count_verdict(&verdict);
         verdict
@@ -139,22 +139,18 @@ impl Sessions {
         }
         match known {
             Known::Active(session) => FirstLook::Active(session),
-            known => FirstLook::Further(Box::new(Asked {
+            known => FirstLook::Further(Asked {
                 id,
                 hash,
                 source,
                 brought,
                 known,
-            })),
+            }),
         }
     }
 
     /// What becomes of a token that memory alone does not accept.
-    async fn judge_further(
-        &self,
-        asked: Box<Asked>,
-        visit: &Visit<'_>,
-    ) -> Result<Verdict, Unavailable> {
+    async fn judge_further(&self, asked: Asked, visit: &Visit<'_>) -> Result<Verdict, Unavailable> {
         let inner = &self.inner;
         let Asked {
             id,
@@ -162,7 +158,7 @@ impl Sessions {
             source,
             mut brought,
             mut known,
-        } = *asked;
+        } = asked;
         let shown = Shown {
             id,
             hash: &hash,
@@ -233,7 +229,7 @@ enum FirstLook {
     /// It is none of ours.
     Malformed,
     /// More than memory is needed.
-    Further(Box<Asked>),
+    Further(Asked),
 }
 
 /// A token of ours in form, and what came with it.

@@ -91,6 +91,7 @@ impl Entry {
     }
 
     /// The session as those outside see it.
+    #[inline]
     pub(super) fn session(&self, history: &PolicyHistory) -> Session {
         let deadlines = history.deadlines(
             self.policy,

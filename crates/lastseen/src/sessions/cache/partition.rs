@@ -296,6 +296,7 @@ impl Partition {
     }
 
     /// Records a use, unless a later one is known.
+    #[inline]
     pub(super) fn record_use(&mut self, Place(at): Place, brought: &Brought) {
         let entry = &mut self.entries[at];
         if brought.at < entry.last_used_at {
