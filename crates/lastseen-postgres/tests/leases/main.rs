@@ -3,4 +3,5 @@
 mod faults;
 mod house;
 mod link;
+mod promise;
 mod terminations;
