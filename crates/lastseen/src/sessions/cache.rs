@@ -118,6 +118,23 @@ pub(super) struct Shown<'a> {
     pub(super) source: Option<AccountSource>,
 }
 
+/// Ends that are under way, from before the store is asked until memory has heard what came of them.
+#[must_use]
+pub(super) struct UnderWay<'a, Guard: Lock> {
+    cache: &'a Cache<Guard>,
+    ids: Vec<SessionId>,
+}
+
+impl<Guard: Lock> Drop for UnderWay<'_, Guard> {
+    fn drop(&mut self) {
+        for id in &self.ids {
+            self.cache
+                .partition(id.partition())
+                .with(|partition| partition.ending -= 1);
+        }
+    }
+}
+
 /// What the cache knows of a token.
 #[derive(Debug)]
 pub(super) enum Known {
@@ -204,7 +221,8 @@ impl<Guard: Lock> Cache<Guard> {
             if !current && !regardless {
                 return None;
             }
-            let place = partition.put(record, !(current && trusted));
+            let trusted = trusted && current && partition.ending == 0;
+            let place = partition.put(record, !trusted);
             self.keep_within_limit(partition, Some(record.id));
             Some(judge(partition, place, shown, brought, &history))
         })
@@ -314,6 +332,7 @@ impl<Guard: Lock> Cache<Guard> {
                 for record in newest_last {
                     partition.put(record, false);
                 }
+                partition.keep_only(key, records);
                 partition.complete(key);
                 self.keep_within_limit(partition, None);
             })
@@ -322,7 +341,7 @@ impl<Guard: Lock> Cache<Guard> {
     fn fill(&self, fill: &Fill, put: impl FnOnce(&mut Partition)) -> bool {
         let trusted = self.basis.still_runs(fill.term);
         self.partition(fill.partition).with(|partition| {
-            if !trusted || partition.generation != fill.generation {
+            if !trusted || partition.ending > 0 || partition.generation != fill.generation {
                 return false;
             }
             put(partition);
@@ -380,11 +399,21 @@ impl<Guard: Lock> Cache<Guard> {
     /// A write has failed, and nobody knows whether it happened: the store is asked before this session
     /// answers again.
     pub(super) fn doubt(&self, id: SessionId) {
-        self.written(id, |partition| {
-            if let Some(entry) = partition.get_mut(id) {
-                entry.doubtful = true;
-            }
-        });
+        self.written(id, |partition| partition.doubt(id));
+    }
+
+    /// The store is about to be asked to end these sessions. They answer nothing until it is known what
+    /// came of that: whoever does not find one of them in the store any more has to rely on that at once.
+    pub(super) fn begin_ending(&self, ids: Vec<SessionId>) -> UnderWay<'_, Guard> {
+        for &id in &ids {
+            self.written(id, |partition| {
+                partition.ending += 1;
+                if let Some(entry) = partition.get_mut(id) {
+                    entry.doubtful = true;
+                }
+            });
+        }
+        UnderWay { cache: self, ids }
     }
 
     /// The one way in which a write reaches the cache: fills that began before it are void.

@@ -131,9 +131,7 @@ impl Sessions {
 impl Inner {
     async fn insert(&self, record: Record, replaces: Option<End>) -> Result<Inserted, Unavailable> {
         let replaced = replaces.as_ref().map(|end| end.id);
-        if let Some(replaced) = replaced {
-            self.cache.doubt(replaced);
-        }
+        let under_way = self.cache.begin_ending(replaced.into_iter().collect());
         let fill = self.cache.begin_fill(record.id.partition());
         let inserted = self.store.insert(record.clone(), replaces).await;
         match (&inserted, replaced) {
@@ -147,6 +145,7 @@ impl Inner {
             (Err(_), Some(replaced)) => self.cache.doubt(replaced),
             (Err(_), None) | (Ok(Inserted::IdTaken), _) => {}
         }
+        drop(under_way);
         inserted
     }
 

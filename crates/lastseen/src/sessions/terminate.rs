@@ -248,11 +248,7 @@ impl Inner {
         let inner = Arc::clone(self);
         to_the_end(async move {
             let endings: Vec<(SessionId, Ending)> = ends.iter().map(|end| (end.id, end.ending)).collect();
-            // From before the store is asked: whoever does not find one of them in it any more has to
-            // rely on that at once.
-            for (id, _) in &endings {
-                inner.cache.doubt(*id);
-            }
+            let under_way = inner.cache.begin_ending(endings.iter().map(|(id, _)| *id).collect());
             let ended = inner.store.end(account, ends).await;
             for (id, ending) in &endings {
                 match &ended {
@@ -267,6 +263,7 @@ impl Inner {
                     tracing::info!(session = %id, cause, by = by.map(tracing::field::display), "session ended");
                 }
             }
+            drop(under_way);
             ended
         })
         .await

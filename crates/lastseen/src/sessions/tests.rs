@@ -10,10 +10,10 @@ use crate::conformance::nodes::{Call, NodeStore};
 use crate::conformance::people::{
     DAY, Dice, HOUR, House, LAPTOP, MORNING, account, after, person, settings, visit,
 };
-use crate::session::EndedBy;
+use crate::session::{EndedBy, Ending};
 use crate::sessions::{TerminateError, Verdict};
-use crate::store::Store;
 use crate::store::memory::MemoryStore;
+use crate::store::{End, Store};
 
 #[tokio::test]
 async fn a_session_in_memory_is_accepted_while_the_store_is_lost() {
@@ -175,6 +175,40 @@ async fn who_finds_nothing_left_to_end_answers_when_memory_does_not_accept_it_an
     let (ended, accepted) = tokio::join!(ending, again);
     assert_eq!(ended.unwrap(), 1);
     assert!(!accepted);
+}
+
+#[tokio::test]
+async fn what_ended_although_the_answer_was_lost_is_in_no_list() {
+    let store = Arc::new(MemoryStore::new());
+    let node = Arc::new(NodeStore::sole(store.clone()));
+    let house = House::open(Arc::clone(&node) as Arc<dyn Store>).await;
+    let ada = person("ada");
+    let laptop = house.sign_in(&ada, MORNING).await;
+    let phone = house.sign_in(&ada, after(1)).await;
+    assert_eq!(house.listed(&ada, None, after(2)).await.len(), 2);
+    let (sessions, ids) = (&house.sessions, [laptop.session.id]);
+    node.set_reachable(false);
+    let ended = sessions.terminate(&ada.key, &ids, EndedBy::Command, after(3));
+    assert!(matches!(ended.await, Err(TerminateError::Unavailable(_))));
+    // It has come to the store all the same.
+    let ending = Ending {
+        at: after(3),
+        by: EndedBy::Command,
+        left_list_at: after(3),
+    };
+    let end = End {
+        id: ids[0],
+        ending,
+        last_use: None,
+    };
+    store.end(None, vec![end]).await.unwrap();
+    node.set_reachable(true);
+    for _ in 0..2 {
+        let listed = house.listed(&ada, None, after(4)).await;
+        assert_eq!(listed, [phone.session.id]);
+    }
+    assert!(!house.accepts(&laptop.token, after(4)).await);
+    assert!(house.accepts(&phone.token, after(4)).await);
 }
 
 fn any_step() -> impl Strategy<Value = Step> {

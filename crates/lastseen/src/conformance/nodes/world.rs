@@ -136,6 +136,11 @@ impl NodeStore {
         }
     }
 
+    /// Whether it reaches the store.
+    pub fn set_reachable(&self, reachable: bool) {
+        self.wire.unreachable.store(!reachable, Ordering::SeqCst);
+    }
+
     /// Holds up its next call of this kind.
     pub fn hold(&self, call: Call) -> Arc<Gate> {
         let gate = Arc::new(Gate {
@@ -373,7 +378,7 @@ impl Node {
 
     /// It reaches no store.
     pub fn lose_store(&self) {
-        self.node.wire.unreachable.store(true, Ordering::SeqCst);
+        self.node.set_reachable(false);
     }
 
     /// Others write its sessions' partition after each of its reads.

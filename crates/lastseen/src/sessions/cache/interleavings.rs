@@ -162,8 +162,10 @@ impl Room {
 
     /// The store first, then memory.
     fn terminate(&self) {
+        let under_way = self.cache.begin_ending(vec![self.id]);
         *self.stored.lock().unwrap() = None;
         self.cache.ended(self.id);
+        drop(under_way);
     }
 
     fn flush(&self) -> Vec<Use> {
@@ -218,6 +220,33 @@ fn terminated_stays_terminated_whatever_a_validation_a_list_and_a_flush_do_meanw
         assert!(!room.validate(&room.token_hash(), at(5), 1));
         assert_eq!(room.list(), 0);
         assert_eq!(room.cache.len(), 0);
+    });
+}
+
+#[test]
+fn what_is_not_in_the_store_any_more_is_refused_before_whoever_ended_it_is_answered() {
+    check(|| {
+        let room = Room::new();
+        let others: Vec<_> = (0..3)
+            .map(|number| {
+                let room = Arc::clone(&room);
+                thread::spawn(move || match number {
+                    0 => room.terminate(),
+                    1 => _ = room.validate(&room.token_hash(), at(1), 1),
+                    _ => _ = room.list(),
+                })
+            })
+            .collect();
+        room.validate(&room.token_hash(), at(2), 1);
+        if room.find().is_none() {
+            // Somebody else has found nothing left to end, and was answered.
+            assert!(!room.validate(&room.token_hash(), at(3), 1));
+        }
+        for other in others {
+            other.join().unwrap();
+        }
+        assert!(!room.validate(&room.token_hash(), at(4), 1));
+        assert_eq!(room.list(), 0);
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 
 use super::brought::Brought;
 use super::entry::{DeviceMark, Entry};
@@ -36,6 +36,8 @@ pub(in crate::sessions) struct Partition {
     by_account: HashTable<u32>,
     /// By the places of the few sessions that have a token for the pages.
     page_token_hashes: HashMap<u32, SecretHash>,
+    /// Ends that the store was asked for and has not confirmed: meanwhile nothing that is read is trusted.
+    pub(super) ending: usize,
     /// Moves whenever the store was written: what was read before is not cached any more.
     pub(super) generation: u64,
     /// How many tokens were accepted by what is cached here: counted under the lock that is held anyway, so that
@@ -353,6 +355,36 @@ impl Partition {
     pub(super) fn count_of_account(&self, key: &AccountKey) -> Option<u32> {
         let account = self.find_account(key).map(|at| &self.accounts[at])?;
         account.complete.then_some(account.sessions)
+    }
+
+    /// Puts a session in doubt: the store is asked before it answers again, or is listed.
+    pub(super) fn doubt(&mut self, id: SessionId) {
+        if let Some(at) = self.find(id) {
+            let entry = &mut self.entries[at];
+            entry.doubtful = true;
+            let account = entry.account_at;
+            self.accounts[account].complete = false;
+        }
+    }
+
+    /// Removes the sessions of the account that are none of `records`: the store has said that they ended.
+    pub(super) fn keep_only(&mut self, key: &AccountKey, records: &[Record]) {
+        let Some(account) = self.find_account(key).map(|at| &self.accounts[at]) else {
+            return;
+        };
+        // Almost always there is nothing to be removed, and nothing to be compared.
+        if account.sessions as usize == records.len() {
+            return;
+        }
+        let listed: HashSet<SessionId> = records.iter().map(|record| record.id).collect();
+        let mut next = account.newest;
+        while next != NOWHERE {
+            let (at, entry) = (next, &self.entries[next]);
+            next = entry.older;
+            if !listed.contains(&entry.id) {
+                self.remove_at(at);
+            }
+        }
     }
 
     /// Says that every session of the account is cached.
