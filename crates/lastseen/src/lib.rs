@@ -36,7 +36,7 @@ pub use policy::{Policy, Settings};
 pub use session::{EndedBy, Ending, Session, SessionId, Status, Visit};
 pub use sessions::{
     Created, Cursor, NewSession, Overview, Page, Refusal, Scan, Sessions, Statistics,
-    TerminateError, Tidied, Verdict,
+    TerminateError, Tidied, Verdict, to_the_end,
 };
 pub use store::{Authority, Change, Follower, Lease, Store, Term, Unavailable};
 pub use time::{Clock, Entropy, Timestamp};

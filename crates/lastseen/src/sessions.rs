@@ -9,10 +9,10 @@ mod renew;
 mod statistics;
 mod terminate;
 mod tidy;
+mod to_the_end;
 mod touch;
 mod validate;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -21,6 +21,7 @@ pub use list::{Cursor, NoCursor, Overview, Page, Scan};
 pub use statistics::Statistics;
 pub use terminate::TerminateError;
 pub use tidy::Tidied;
+pub use to_the_end::to_the_end;
 pub use validate::{Refusal, Verdict};
 
 use crate::policy::{PolicyHistory, Settings};
@@ -283,19 +284,6 @@ impl Inner {
 impl Follower for Inner {
     fn follow(&self, change: &Change) {
         self.cache.follow(change);
-    }
-}
-
-/// Runs `write` to its end, also where the one that waits for it goes away.
-///
-/// A request may be broken off between the store's answer and the cache's hearing of it; then a
-/// terminated session would stay cached. Hence a task of its own.
-async fn to_the_end<Answer: Send + 'static>(
-    write: impl Future<Output = Result<Answer, Unavailable>> + Send + 'static,
-) -> Result<Answer, Unavailable> {
-    match tokio::spawn(write).await {
-        Ok(answer) => answer,
-        Err(lost) => Err(Unavailable::because(lost)),
     }
 }
 

@@ -7,7 +7,7 @@ use lastseen::token::SecretHash;
 use lastseen::{
     Account, AccountId, AccountKey, AccountSource, ApplicationId, ClientDescription, ClientHints,
     Clock, Created, EndedBy, Entropy, NewSession, Sessions, TerminateError, Timestamp, Unavailable,
-    Visit,
+    Visit, to_the_end,
 };
 
 use super::key::{ApplicationKey, application_of, name_of};
@@ -15,7 +15,6 @@ use super::known::{Accepted, Known};
 use super::name::{ApplicationName, NotAnApplicationName};
 use super::store::{Added, ApplicationFollower, ApplicationStore, StoredApplication};
 use crate::accounts::NameKey;
-use crate::sign_in::service::to_the_end;
 
 /// An application whose key is accepted.
 #[derive(Debug)]

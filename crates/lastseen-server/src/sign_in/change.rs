@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use lastseen::{AccountSource, EndedBy, Session, TerminateError, Unavailable};
+use lastseen::{AccountSource, EndedBy, Session, TerminateError, Unavailable, to_the_end};
 
-use super::service::{Inner, Refused, SignIn, SignedIn, Visitor, to_the_end};
+use super::service::{Inner, Refused, SignIn, SignedIn, Visitor};
 use super::throttle::{Counter, Counters};
 use crate::accounts::{Asker, Busy, Change, Password, PasswordRefusal};
 

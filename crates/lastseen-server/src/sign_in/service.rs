@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use lastseen::{
     AccountId, Clock, EndedBy, Entropy, NewSession, Session, SessionToken, Sessions,
-    TerminateError, Timestamp, Unavailable, Visit,
+    TerminateError, Timestamp, Unavailable, Visit, to_the_end,
 };
 use lastseen_axum::caller::client_description;
 use sha2::{Digest as _, Sha256};
@@ -432,19 +432,5 @@ impl Named {
         let mut digest = [0; 16];
         digest.copy_from_slice(&Sha256::digest(key.as_str())[..16]);
         Self { key, digest }
-    }
-}
-
-/// Runs `work` to its end, also where the one that waits for it goes away.
-pub(crate) async fn to_the_end<Answer, Refusal>(
-    work: impl Future<Output = Result<Answer, Refusal>> + Send + 'static,
-) -> Result<Answer, Refusal>
-where
-    Answer: Send + 'static,
-    Refusal: From<Unavailable> + Send + 'static,
-{
-    match tokio::spawn(work).await {
-        Ok(outcome) => outcome,
-        Err(lost) => Err(Unavailable::because(lost).into()),
     }
 }

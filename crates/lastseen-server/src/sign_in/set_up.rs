@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lastseen::token::{Secret, SetUpSecret};
-use lastseen::{Timestamp, Unavailable};
+use lastseen::{Timestamp, Unavailable, to_the_end};
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
-use super::service::{Inner, SignIn, SignedIn, Visitor, to_the_end};
+use super::service::{Inner, SignIn, SignedIn, Visitor};
 use super::store::OfferedLink;
 use crate::accounts::{AccountError, Busy, NotAName, Password, PasswordRefusal};
 
