@@ -23,6 +23,7 @@
 
 mod basis;
 mod brought;
+mod ending;
 mod entry;
 mod follow;
 mod partition;
@@ -116,23 +117,6 @@ pub(super) struct Shown<'a> {
     pub(super) hash: &'a SecretHash,
     /// Where it is given, a session of another source is none.
     pub(super) source: Option<AccountSource>,
-}
-
-/// Ends that are under way, from before the store is asked until memory has heard what came of them.
-#[must_use]
-pub(super) struct UnderWay<'a, Guard: Lock> {
-    cache: &'a Cache<Guard>,
-    ids: Vec<SessionId>,
-}
-
-impl<Guard: Lock> Drop for UnderWay<'_, Guard> {
-    fn drop(&mut self) {
-        for id in &self.ids {
-            self.cache
-                .partition(id.partition())
-                .with(|partition| partition.ending -= 1);
-        }
-    }
 }
 
 /// What the cache knows of a token.
@@ -400,20 +384,6 @@ impl<Guard: Lock> Cache<Guard> {
     /// answers again.
     pub(super) fn doubt(&self, id: SessionId) {
         self.written(id, |partition| partition.doubt(id));
-    }
-
-    /// The store is about to be asked to end these sessions. They answer nothing until it is known what
-    /// came of that: whoever does not find one of them in the store any more has to rely on that at once.
-    pub(super) fn begin_ending(&self, ids: Vec<SessionId>) -> UnderWay<'_, Guard> {
-        for &id in &ids {
-            self.written(id, |partition| {
-                partition.ending += 1;
-                if let Some(entry) = partition.get_mut(id) {
-                    entry.doubtful = true;
-                }
-            });
-        }
-        UnderWay { cache: self, ids }
     }
 
     /// The one way in which a write reaches the cache: fills that began before it are void.
