@@ -8,6 +8,7 @@
 //! | `database/connector.rs` | how connections are made, past PgBouncer too |
 //! | `database/transaction.rs` | [`Transaction`]: statements that stand or fall together |
 //! | `confirm.rs` | [`Confirm`]: between a commit and its answer, the other nodes |
+//! | `node.rs`, `node/` | [`Nodes`]: this process among others, its lease, and whom its changes wait for |
 //! | `migration.rs`, `migrations/` | numbered steps, several sets of them, never edited |
 //! | `store.rs`, `store/` | [`PostgresStore`]: sessions as rows; every statement is in `store/statements.rs` |
 //! | `error.rs` | [`Error`] of a statement, [`OpenError`] of a database, [`AddressError`] |
@@ -18,7 +19,7 @@
 //! - **A change reaches every node before it is answered**: see [`Database::change`].
 //! - **Everything ends in time**: a database out of reach is [`Error`] within [`Options::patience`].
 //! - **Nodes of several versions share a database**: migrations only add, or say that they do not.
-//! - No clock and no randomness: times come from the caller.
+//! - No randomness, and no clock but the one that leases go by: times come from the caller.
 
 mod address;
 mod confirm;

@@ -25,6 +25,7 @@ mod statements;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -126,6 +127,8 @@ struct Shared {
     lease: Arc<Shown>,
     counters: Counters,
     follower: RwLock<Option<Weak<dyn Follower>>>,
+    /// How many there were, counted after each was named.
+    followers: AtomicU64,
     others: RwLock<HashMap<String, Vec<Hook>>>,
     connected: watch::Sender<bool>,
 }
@@ -135,8 +138,8 @@ type Reply = oneshot::Sender<Result<(), Error>>;
 
 /// What the thread is told.
 enum Command {
-    /// There is somebody else to be told of changes.
-    Follow,
+    /// There is somebody else to be told of changes: the one of this number.
+    Follow(u64),
     Confirm(Confirming),
     Leave(oneshot::Sender<()>),
 }
@@ -179,6 +182,7 @@ impl Nodes {
             lease: Arc::default(),
             counters: Counters::default(),
             follower: RwLock::default(),
+            followers: AtomicU64::new(0),
             others: RwLock::default(),
             connected: watch::Sender::new(false),
         });
@@ -205,7 +209,8 @@ impl Nodes {
     /// Names the one that is told of changes to sessions; a lease that runs for another one ends.
     pub fn set_follower(&self, follower: Weak<dyn Follower>) {
         *self.shared.follower.write() = Some(follower);
-        self.tell(Command::Follow);
+        let number = self.shared.followers.fetch_add(1, Ordering::AcqRel) + 1;
+        self.tell(Command::Follow(number));
     }
 
     /// Has `forget` called for every change that is noted as being of `kind` (`SELECT note_change('applications')`),

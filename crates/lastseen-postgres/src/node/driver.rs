@@ -104,6 +104,8 @@ pub(super) struct Driver {
     line: Option<Line>,
     ear: Option<Ear>,
     joining: bool,
+    /// For which follower.
+    joined_for: u64,
     opening: bool,
     /// When a connection is tried again, and how long the pause after the next failure is.
     retry_at: Moment,
@@ -146,6 +148,7 @@ impl Driver {
             line: None,
             ear: None,
             joining: false,
+            joined_for: 0,
             opening: false,
             retry_at: Moment::default(),
             pause: FIRST_PAUSE,
@@ -224,7 +227,9 @@ impl Driver {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::Follow => {
+            // What was begun since then was begun for this one.
+            Command::Follow(number) if self.joined_for >= number => {}
+            Command::Follow(_) => {
                 if self.node.epoch().is_some() {
                     // Whoever followed before knows nothing of what this one is told from here on.
                     self.fall("memory has another owner");

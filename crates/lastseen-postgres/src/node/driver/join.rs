@@ -1,5 +1,7 @@
 //! Connections, registration, and the proof that the two belong together.
 
+use std::sync::atomic::Ordering;
+
 use lastseen::Policy;
 use lastseen::store::Change;
 use tokio::time::timeout;
@@ -49,6 +51,7 @@ impl Driver {
         let shared = std::sync::Arc::clone(&self.shared);
         if self.wants_to_join() && !self.joining {
             self.joining = true;
+            self.joined_for = self.shared.followers.load(Ordering::Acquire);
             let registers = self.registers && self.shared.is_followed();
             let epoch = registers.then(|| self.node.next_epoch());
             self.fly(async move { Event::Joined(join(&shared, epoch).await) });
