@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from harness.people import Device, Person, cookies, person
-from harness.program import PATIENCE, Lastseen, eventually
+from harness.program import PATIENCE, Lastseen, eventually, free_port
 from harness.service import Seen, Service
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "proxies"
@@ -26,13 +26,6 @@ COOKIE = "__Secure-lastseen"
 
 #: What browsers send for a page.
 PAGE = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment: the proxies have no way to say which one they took."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def adapted(text: str, changes: dict[str, str]) -> str:

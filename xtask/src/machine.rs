@@ -104,6 +104,12 @@ const NEEDS: &[Need] = &[
                 && process::succeeds("openssl", &["version"])
         },
     },
+    Need {
+        what: "HAProxy (`haproxy`), behind which nodes are replaced one after the other",
+        packages: &["haproxy"],
+        // Debian keeps it where only root's path leads.
+        is_met: || Path::new("/usr/sbin/haproxy").is_file(),
+    },
 ];
 
 /// Makes sure that everything is here, or says what is not.
