@@ -123,7 +123,7 @@ async fn main() -> Result<()> {
 
 fn expect_done(inserted: Option<Result<Inserted, lastseen::Unavailable>>) -> Result<()> {
     match inserted {
-        Some(Ok(Inserted::Done)) | None => Ok(()),
+        Some(Ok(Inserted::Done | Inserted::First)) | None => Ok(()),
         Some(Ok(Inserted::IdTaken)) => anyhow::bail!("an id is taken: is the database empty?"),
         Some(Err(unavailable)) => Err(unavailable.into()),
     }

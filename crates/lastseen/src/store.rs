@@ -107,6 +107,9 @@ pub struct Opened {
 pub enum Inserted {
     /// It is there, durably.
     Done,
+    /// The same, and nothing else is on record of its account. A store that knows without looking says so, and spares
+    /// memory to ask; [`Inserted::Done`] is never wrong.
+    First,
     /// Its id, or the id's sequence, belongs to another session; nothing was changed. Draw another.
     IdTaken,
 }

@@ -223,7 +223,7 @@ async fn copy_sessions(
     }
     while let Some(inserted) = inserting.join_next().await {
         match inserted.unwrap_or_else(|lost| Err(Unavailable::because(lost)))? {
-            (_, Inserted::Done) => {}
+            (_, Inserted::Done | Inserted::First) => {}
             (id, Inserted::IdTaken) => {
                 return Err(NotCopied::Disturbed(format!(
                     "somebody began the session {id} meanwhile"

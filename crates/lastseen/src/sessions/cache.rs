@@ -341,30 +341,41 @@ impl<Guard: Lock> Cache<Guard> {
         }
     }
 
-    /// The store has confirmed a new session; `fill` was begun before it was asked.
+    /// The store has confirmed a new session; `fill` was begun before it was asked. `first` where nothing else is on
+    /// record of its account.
     ///
-    /// Where others write too, one of them may have ended it already: then it is like any session that was
-    /// read, and cached only where nothing came in between.
-    pub(super) fn created(&self, fill: &Fill, record: &Record) {
+    /// Whoever has listed its account since then may have ended it already, in this process too. So it is like any
+    /// session that was read, and cached only where nothing came in between.
+    pub(super) fn created(&self, fill: &Fill, record: &Record, first: bool) {
+        let key = &record.account.key;
         let put = |partition: &mut Partition| {
             partition.put(record, false);
             self.keep_within_limit(partition, Some(record.id));
         };
         if self.basis.is_leased() {
             self.fill(fill, put);
-        } else {
-            self.written(record.id, put);
+            return;
         }
+        self.written(record.id, |partition, before| {
+            if before != fill.generation {
+                partition.incomplete(key);
+                return;
+            }
+            put(partition);
+            if first {
+                partition.complete(key);
+            }
+        });
     }
 
     /// The store has confirmed that a session has ended.
     pub(super) fn ended(&self, id: SessionId) {
-        self.written(id, |partition| partition.remove(id));
+        self.written(id, |partition, _| partition.remove(id));
     }
 
     /// The store has confirmed another token for a session.
     pub(super) fn renewed(&self, id: SessionId, hash: SecretHash, generation: u32) {
-        self.written(id, |partition| {
+        self.written(id, |partition, _| {
             if let Some(entry) = partition.get_mut(id)
                 && entry.token_generation < generation
             {
@@ -383,14 +394,16 @@ impl<Guard: Lock> Cache<Guard> {
     /// A write has failed, and nobody knows whether it happened: the store is asked before this session
     /// answers again.
     pub(super) fn doubt(&self, id: SessionId) {
-        self.written(id, |partition| partition.doubt(id));
+        self.written(id, |partition, _| partition.doubt(id));
     }
 
-    /// The one way in which a write reaches the cache: fills that began before it are void.
-    fn written(&self, id: SessionId, apply: impl FnOnce(&mut Partition)) {
+    /// The one way in which a write reaches the cache: fills that began before it are void. `apply` hears the
+    /// generation that was before.
+    fn written(&self, id: SessionId, apply: impl FnOnce(&mut Partition, u64)) {
         self.partition(id.partition()).with(|partition| {
+            let before = partition.generation;
             partition.generation += 1;
-            apply(partition);
+            apply(partition, before);
         });
     }
 

@@ -84,13 +84,13 @@ impl Sessions {
                 .as_ref()
                 .map(|replaced| self.inner.end_of(replaced, EndedBy::Session(id), now));
             let inner = Arc::clone(&self.inner);
-            let limit_applies =
-                to_the_end(async move { inner.insert(record, replaces).await }).await?;
-            if limit_applies == Inserted::Done {
-                self.inner.counters.count_created();
-                self.keep_within_limit(&new.account.key, id, now).await?;
-                return Ok(Created { token, session });
+            match to_the_end(async move { inner.insert(record, replaces).await }).await? {
+                Inserted::IdTaken => continue,
+                // No limit is below one.
+                Inserted::First => {}
+                Inserted::Done => self.keep_within_limit(&new.account.key, id, now).await?,
             }
+            return Ok(Created { token, session });
         }
         Err(Unavailable::because("every id that was drawn is taken"))
     }
@@ -135,8 +135,9 @@ impl Inner {
         let fill = self.cache.begin_fill(record.id.partition());
         let inserted = self.store.insert(record.clone(), replaces).await;
         match (&inserted, replaced) {
-            (Ok(Inserted::Done), replaced) => {
-                self.cache.created(&fill, &record);
+            (Ok(done @ (Inserted::Done | Inserted::First)), replaced) => {
+                self.counters.count_created();
+                self.cache.created(&fill, &record, *done == Inserted::First);
                 if let Some(replaced) = replaced {
                     self.cache.ended(replaced);
                     self.counters.count_ended("session", 1);

@@ -246,7 +246,7 @@ impl Store for NodeStore {
             .await?
             .is_some_and(|known| known != name);
         let inserted = store.insert(record, replaces).await?;
-        if inserted == Inserted::Done {
+        if inserted != Inserted::IdTaken {
             self.changed(replaced.into_iter().collect());
             if renamed {
                 self.network

@@ -251,6 +251,31 @@ fn what_is_not_in_the_store_any_more_is_refused_before_whoever_ended_it_is_answe
 }
 
 #[test]
+fn a_session_that_somebody_terminates_before_its_creator_hears_that_it_is_there_stays_terminated() {
+    check(|| {
+        let room = Room::new();
+        let record = room.stored.lock().unwrap().take().unwrap();
+        let creator = {
+            let room = Arc::clone(&room);
+            thread::spawn(move || {
+                let fill = room.cache.begin_fill(room.id.partition());
+                *room.stored.lock().unwrap() = Some(record.clone());
+                room.cache.created(&fill, &record, true);
+            })
+        };
+        // Whoever lists the account sees it as soon as the store has it.
+        let is_seen = room.list() == 1;
+        if is_seen {
+            room.terminate();
+            assert!(!room.validate(&room.token_hash(), at(1), 1));
+        }
+        creator.join().unwrap();
+        assert_eq!(room.validate(&room.token_hash(), at(1), 1), !is_seen);
+        assert_eq!(room.list() == 0, is_seen);
+    });
+}
+
+#[test]
 fn an_old_token_stays_refused_whatever_fill_was_under_way_at_its_renewal() {
     check(|| {
         let room = Room::new();

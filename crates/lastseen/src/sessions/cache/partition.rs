@@ -394,6 +394,13 @@ impl Partition {
         }
     }
 
+    /// Says that the account may have sessions that are not cached.
+    pub(super) fn incomplete(&mut self, key: &AccountKey) {
+        if let Some(at) = self.find_account(key) {
+            self.accounts[at].complete = false;
+        }
+    }
+
     /// The cached sessions of an account, newest use first; `None` where they are not all of them.
     pub(super) fn of_account(&self, key: &AccountKey) -> Option<impl Iterator<Item = &Entry>> {
         let account = self.find_account(key).map(|at| &self.accounts[at])?;
