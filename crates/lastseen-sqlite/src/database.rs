@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::{Mutex, RwLock};
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use self::health::Health;
@@ -20,6 +20,7 @@ use self::writer::{Log, Write, WriteJob, Writer};
 use crate::error::{Error, OpenError};
 use crate::file::{self, Ownership};
 use crate::migration::{self, MigrationSet};
+use crate::transaction::Transaction;
 use crate::{backup, connection};
 
 /// Bounds of a [`Database`]. The default suits a server that has the machine to itself.
@@ -162,9 +163,32 @@ impl Database {
         Answer: Send + 'static,
         Work: FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
     {
+        self.queue_write(work, true).await
+    }
+
+    /// As [`Database::write`], for work that fails only where the database does: where it fails, so does all that
+    /// shares its commit. That spares the savepoint to which a failing job goes back, and with it a copy of every
+    /// page that the job changes.
+    ///
+    /// # Errors
+    /// As [`Database::write`]; also where work that came before in the same commit was lost with others.
+    pub async fn write_unguarded<Answer, Work>(&self, work: Work) -> Result<Answer, Error>
+    where
+        Answer: Send + 'static,
+        Work: FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
+    {
+        self.queue_write(work, false).await
+    }
+
+    async fn queue_write<Answer, Work>(&self, work: Work, guarded: bool) -> Result<Answer, Error>
+    where
+        Answer: Send + 'static,
+        Work: FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
+    {
         let (asker, answer) = oneshot::channel();
         let job = Box::new(Write {
             work: Some(work),
+            guarded,
             result: None,
             asker,
         });
@@ -173,7 +197,8 @@ impl Database {
         answer.await.unwrap_or(Err(Error::Closed))
     }
 
-    /// Runs `work` on one unchanging state of the database: that of now, or a later one.
+    /// Runs `work` on one unchanging state of the database: that of now, or a later one. Short reads that wait
+    /// together share one.
     ///
     /// # Errors
     /// What `work` returned, or what kept it from being run; [`Error::Overloaded`] at once where too much waits.
@@ -328,7 +353,8 @@ impl Inner {
             log,
             place,
         };
-        for number in 0..inner.place.options.readers.max(1) {
+        let readers = inner.place.options.readers.max(1);
+        for number in 0..readers {
             let reader = Reader {
                 connection: Some(
                     Reader::connect(&inner.place)
@@ -336,6 +362,7 @@ impl Inner {
                 ),
                 place: Arc::clone(&inner.place),
                 queue: read_queue.clone(),
+                readers,
                 health: Arc::clone(&inner.health),
             };
             let thread = inner.spawn(&format!("lastseen-read-{number}"), move || reader.work())?;

@@ -18,7 +18,8 @@
 //! | --- | --- |
 //! | `database.rs` | [`Database`]: the handle; starts and ends the threads |
 //! | `database/writer.rs` | the one thread that writes: what is queued shares one commit |
-//! | `database/reader.rs` | the threads that read |
+//! | `database/reader.rs` | the threads that read: what is queued shares one look |
+//! | `transaction.rs` | [`Transaction`]: what jobs work in |
 //! | `database/checkpoint.rs` | copies the log into the file, beside the writer |
 //! | `database/health.rs` | whether it works, told to any number of askers for one probe |
 //! | `file.rs` | the file: its one name, the lock, whose it is, how it comes to be |
@@ -48,6 +49,7 @@ mod error;
 mod file;
 mod migration;
 mod store;
+mod transaction;
 
 pub use backup::backup_file;
 pub use database::{Database, Options, Statistics};
@@ -57,6 +59,7 @@ pub use migration::{Migration, MigrationSet};
 /// The library whose transactions the jobs get.
 pub use rusqlite;
 pub use store::SqliteStore;
+pub use transaction::Transaction;
 
 /// Its examples are tested like all others.
 #[cfg(doctest)]

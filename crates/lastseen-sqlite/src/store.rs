@@ -11,7 +11,7 @@ use lastseen::store::{End, Ended, Inserted, Opened, Record, Store, Unavailable, 
 use lastseen::token::SecretHash;
 use lastseen::{AccountKey, Policy, SessionId, Timestamp};
 
-use self::devices::Devices;
+use self::devices::{Devices, text_of};
 use crate::database::Database;
 use crate::error::Error;
 use crate::migration::{Migration, MigrationSet};
@@ -80,9 +80,10 @@ impl Store for SqliteStore {
     }
 
     async fn insert(&self, record: Record, replaces: Option<End>) -> Result<Inserted, Unavailable> {
-        let inserted = self
-            .database
-            .write(move |transaction| write::insert(transaction, &record, replaces.as_ref()));
+        let device = text_of(&record.first.device);
+        let inserted = self.database.write_unguarded(move |transaction| {
+            write::insert(transaction, &record, &device, replaces.as_ref())
+        });
         Ok(inserted.await?)
     }
 
@@ -132,7 +133,7 @@ impl Store for SqliteStore {
             let step: Vec<Use> = rest.iter().take(USES_IN_ONE_STEP).cloned().collect();
             recorded += USES_IN_ONE_STEP;
             self.database
-                .write(move |transaction| write::touch(transaction, &step, now))
+                .write_unguarded(move |transaction| write::touch(transaction, &step, now))
                 .await?;
             if recorded >= uses.len() {
                 return Ok(());
@@ -143,7 +144,7 @@ impl Store for SqliteStore {
     async fn end(&self, account: Option<AccountKey>, ends: Vec<End>) -> Result<Ended, Unavailable> {
         let ended = self
             .database
-            .write(move |transaction| write::end(transaction, account.as_ref(), &ends));
+            .write_unguarded(move |transaction| write::end(transaction, account.as_ref(), &ends));
         Ok(ended.await?)
     }
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use lastseen::{AccountId, Timestamp, Unavailable};
-use lastseen_sqlite::{Database, Error, Migration, MigrationSet};
-use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use lastseen_sqlite::{Database, Error, Migration, MigrationSet, Transaction};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::hashing::PasswordHash;
 use super::name::{AccountName, NameKey};

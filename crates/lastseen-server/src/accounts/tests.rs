@@ -275,7 +275,7 @@ async fn an_older_database_with_accounts_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
     let older = Database::open(&path, &[MIGRATIONS.first(1)], Options::default()).unwrap();
-    let insert = |transaction: &rusqlite::Transaction<'_>| {
+    let insert = |transaction: &lastseen_sqlite::Transaction<'_>| {
         Ok(transaction.execute(
             "INSERT INTO built_in_account VALUES ('1', 'Ada', 'ada', '$argon2id$', 0, 1, 1000)",
             [],

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use lastseen::token::SecretHash;
 use lastseen::{ApplicationId, SessionId, Timestamp, Unavailable};
-use lastseen_sqlite::{Database, Error, Migration, MigrationSet};
-use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use lastseen_sqlite::{Database, Error, Migration, MigrationSet, Transaction};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::name::ApplicationName;
 use super::store::{Added, ApplicationStore, StoredApplication, StoredLink, StoredWayBack};

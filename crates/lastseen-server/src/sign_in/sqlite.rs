@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lastseen::token::SecretHash;
 use lastseen::{AccountId, Timestamp, Unavailable};
-use lastseen_sqlite::{Database, Error};
+use lastseen_sqlite::{Database, Error, Transaction};
 use parking_lot::Mutex;
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::known_browser::{BrowserMark, MOST_BROWSERS};
 use super::store::{OfferedLink, SignInStore, StoredBrowser};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use lastseen::Unavailable;
 use lastseen_postgres::{Facts, Figures};
-use lastseen_sqlite::{Database, Error, Migration, MigrationSet, OpenError, Options, SqliteStore};
-use rusqlite::Transaction;
+use lastseen_sqlite::{
+    Database, Error, Migration, MigrationSet, OpenError, Options, SqliteStore, Transaction,
+};
 
 use super::{NotOpened, Storage, Whole};
 use crate::accounts::{self, SqliteAccountStore};

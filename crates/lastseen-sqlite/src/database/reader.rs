@@ -4,13 +4,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::Place;
 use super::health::Health;
 use crate::connection;
 use crate::error::Error;
+use crate::transaction::Transaction;
+
+/// Jobs that share a state of the database at most. What it takes to see one (two locks, and each page anew after every
+/// commit) is spread over eight; the bound keeps the last of them from waiting for an endless rest.
+const LARGEST_GROUP: usize = 8;
 
 /// A job as a reader sees it, whatever it computes: does the work, and answers. What went wrong, if anything.
 pub(super) type ReadJob =
@@ -40,6 +45,8 @@ where
 pub(super) struct Reader {
     pub(super) place: Arc<Place>,
     pub(super) queue: Receiver<ReadJob>,
+    /// How many threads share the queue.
+    pub(super) readers: usize,
     pub(super) health: Arc<Health>,
     /// `None` after a fault: it is opened anew for the next job.
     pub(super) connection: Option<Connection>,
@@ -56,32 +63,51 @@ impl Reader {
 
     /// Works until nobody can ask any more and nothing is queued.
     pub(super) fn work(mut self) {
-        while let Ok(job) = self.queue.recv() {
-            let outcome = self.read(job);
-            if let Err(error) = &outcome
-                && error.is_fault()
-            {
-                self.health.note(Err(error));
-                self.connection = None;
+        let mut group = Vec::with_capacity(LARGEST_GROUP);
+        while let Ok(first) = self.queue.recv() {
+            group.push(first);
+            // The other readers get their share of what waits.
+            let share = (self.queue.len() / self.readers).min(LARGEST_GROUP - 1);
+            group.extend(self.queue.try_iter().take(share));
+            let mut waiting = group.drain(..);
+            while waiting.len() > 0 {
+                if let Err(error) = self.read(&mut waiting)
+                    && error.is_fault()
+                {
+                    self.health.note(Err(&error));
+                    self.connection = None;
+                }
             }
         }
     }
 
-    /// One job sees one state of the database. It begins after the job was asked for, so it holds
-    /// everything that was answered before.
-    fn read(&mut self, job: ReadJob) -> Result<(), Error> {
+    /// Does one job of `waiting` or more, on one state of the database. It begins after all of them were asked for, so it
+    /// holds everything that was answered before. A fault ends it: those that still wait are not asked of a connection
+    /// that may have kept it.
+    fn read(&mut self, waiting: &mut impl Iterator<Item = ReadJob>) -> Result<(), Error> {
+        let Some(first) = waiting.next() else {
+            return Ok(());
+        };
         if self.connection.is_none() {
             match Self::connect(&self.place) {
                 Ok(connection) => self.connection = Some(connection),
-                Err(error) => return job(Err(error.into())),
+                Err(error) => return first(Err(error.into())),
             }
         }
         let Some(connection) = &self.connection else {
-            return job(Err(Error::Closed));
+            return first(Err(Error::Closed));
         };
-        match Transaction::new_unchecked(connection, TransactionBehavior::Deferred) {
-            Ok(transaction) => job(Ok(&transaction)),
-            Err(error) => job(Err(error.into())),
+        let transaction = match Transaction::reading(connection) {
+            Ok(transaction) => transaction,
+            Err(error) => return first(Err(error.into())),
+        };
+        for job in std::iter::once(first).chain(waiting) {
+            if let Err(error) = job(Ok(&transaction))
+                && error.is_fault()
+            {
+                return Err(error);
+            }
         }
+        Ok(())
     }
 }

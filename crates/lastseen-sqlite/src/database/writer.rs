@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, DEFAULT_NAME, Transaction, TransactionBehavior};
+use rusqlite::{Connection, DEFAULT_NAME};
 use tokio::sync::oneshot;
 
 use super::Place;
@@ -17,6 +17,7 @@ use super::checkpoint::Checkpointer;
 use super::health::Health;
 use crate::connection;
 use crate::error::Error;
+use crate::transaction::Transaction;
 
 /// Jobs in one commit at most. At 32 rows the cost of the fsync is spread thin already; the bound keeps
 /// the first of a group from waiting for an endless rest.
@@ -29,6 +30,8 @@ const PATIENCE_WITH_READERS: Duration = Duration::from_millis(10);
 pub(super) trait WriteJob: Send {
     /// Does the work. An error means that its changes are to be undone.
     fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Error>;
+    /// Whether its failure is to leave alone what others have changed.
+    fn is_guarded(&self) -> bool;
     /// Says what came of it, once what came of the group is known.
     fn answer(self: Box<Self>, group: Result<(), Error>);
 }
@@ -36,6 +39,7 @@ pub(super) trait WriteJob: Send {
 /// A closure, its result, and who waits for it.
 pub(super) struct Write<Work, Answer> {
     pub(super) work: Option<Work>,
+    pub(super) guarded: bool,
     pub(super) result: Option<Result<Answer, Error>>,
     pub(super) asker: oneshot::Sender<Result<Answer, Error>>,
 }
@@ -55,6 +59,10 @@ where
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);
         outcome
+    }
+
+    fn is_guarded(&self) -> bool {
+        self.guarded
     }
 
     fn answer(self: Box<Self>, group: Result<(), Error>) {
@@ -175,7 +183,7 @@ impl Writer {
         let Some(connection) = &self.connection else {
             return Err(Error::Closed);
         };
-        let begin = || Transaction::new_unchecked(connection, TransactionBehavior::Immediate);
+        let begin = || Transaction::writing(connection);
         let mut transaction = match begin() {
             Ok(transaction) => transaction,
             Err(error) => {
@@ -247,12 +255,10 @@ enum Failure {
     OfGroup(Error),
 }
 
-/// Runs one job; `guarded` so that its failure leaves alone what is in the transaction already.
-fn run(
-    job: &mut dyn WriteJob,
-    transaction: &Transaction<'_>,
-    guarded: bool,
-) -> Result<(), Failure> {
+/// Runs one job. Where earlier ones `kept` changes in the transaction, its failure leaves them alone, unless it said
+/// that it needs no guard.
+fn run(job: &mut dyn WriteJob, transaction: &Transaction<'_>, kept: bool) -> Result<(), Failure> {
+    let guarded = kept && job.is_guarded();
     let command = |sql: &str| match transaction
         .prepare_cached(sql)
         .and_then(|mut command| command.execute([]))
@@ -267,6 +273,8 @@ fn run(
         Ok(()) => {}
         // Some faults, a full disk among them, make SQLite undo the transaction by itself.
         Err(error) if transaction.is_autocommit() => return Err(Failure::OfGroup(error)),
+        // Half of it may be there, among the changes of others.
+        Err(error) if kept && !guarded => return Err(Failure::OfGroup(error)),
         Err(error) => {
             if guarded {
                 command("ROLLBACK TO job")?;

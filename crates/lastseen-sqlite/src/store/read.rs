@@ -10,10 +10,11 @@ use lastseen::{
     Account, AccountId, AccountKey, AccountSource, EndedBy, Ending, SessionId, Timestamp,
 };
 use rusqlite::types::FromSqlError;
-use rusqlite::{OptionalExtension, Row, Transaction};
+use rusqlite::{OptionalExtension, Row};
 
 use super::devices::Devices;
 use crate::error::Error;
+use crate::transaction::Transaction;
 
 /// The columns of a session and its last use, in the order in which [`record`] reads them.
 macro_rules! columns {

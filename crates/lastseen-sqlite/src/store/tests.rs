@@ -98,7 +98,7 @@ async fn filled(store: &SqliteStore, accounts: &[Arc<Account>], each: usize) -> 
         for _ in 0..each {
             let record = record(account, &entropy);
             ids.push(record.id);
-            assert_eq!(store.insert(record, None).await.unwrap(), Inserted::Done);
+            assert_ne!(store.insert(record, None).await.unwrap(), Inserted::IdTaken);
         }
     }
     ids
@@ -122,7 +122,7 @@ async fn every_statement_on_sessions_finds_its_rows_by_key_or_by_the_one_index()
         read::FIND,
         read::ACCOUNT_BY_KEY,
         read::LIST,
-        write::TAKEN,
+        write::INSERT,
         write::USE,
         write::ACCOUNT_OF,
         write::END,
@@ -186,6 +186,64 @@ async fn more_uses_than_fit_in_one_step_are_all_recorded() {
 }
 
 #[tokio::test]
+async fn only_a_session_of_an_account_that_is_not_on_record_is_the_first() {
+    let (store, _folder) = store();
+    let entropy = Counting(std::sync::atomic::AtomicU64::new(0));
+    let (ada, bob) = (account("ada"), account("bob"));
+    let insert = async |account: &Arc<Account>| {
+        let record = record(account, &entropy);
+        let inserted = store.insert(record.clone(), None).await.unwrap();
+        (record, inserted)
+    };
+    let (first, inserted) = insert(&ada).await;
+    assert_eq!(inserted, Inserted::First);
+    assert_eq!(insert(&ada).await.1, Inserted::Done);
+    assert_eq!(insert(&bob).await.1, Inserted::First);
+    store.end(None, vec![end_of(first.id)]).await.unwrap();
+    assert_eq!(insert(&ada).await.1, Inserted::Done);
+}
+
+#[tokio::test]
+async fn an_id_that_is_taken_makes_no_account_known_and_gives_none_another_name() {
+    let (store, _folder) = store();
+    let entropy = Counting(std::sync::atomic::AtomicU64::new(0));
+    let (ada, eve) = (account("ada"), account("eve"));
+    let known = record(&ada, &entropy);
+    store.insert(known.clone(), None).await.unwrap();
+    let renamed = Account::new(AccountSource::BuiltIn, ada.key.id.clone(), "Ada");
+    for account in [Arc::new(renamed), Arc::clone(&eve)] {
+        let twin = Record {
+            account,
+            ..known.clone()
+        };
+        assert_eq!(store.insert(twin, None).await.unwrap(), Inserted::IdTaken);
+    }
+    assert_eq!(rows(&store, "account").await, 1);
+    let name = store.name_of(&ada.key).await.unwrap();
+    assert_eq!(name.as_deref(), Some("ada"));
+}
+
+#[tokio::test]
+async fn each_connection_has_pages_of_its_own() {
+    let (store, _folder) = store();
+    let options = store.database().read(|transaction| {
+        let mut options = transaction.prepare("PRAGMA compile_options")?;
+        let options = options.query_map([], |row| row.get::<_, String>(0))?;
+        Ok(options.collect::<Result<Vec<_>, _>>()?)
+    });
+    let options = options.await.unwrap();
+    let shared = "ENABLE_MEMORY_MANAGEMENT";
+    assert!(
+        !options.iter().any(|option| option == shared),
+        "{options:?}"
+    );
+    assert!(
+        options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"),
+        "{options:?}"
+    );
+}
+
+#[tokio::test]
 async fn purging_leaves_nothing_of_a_session_nor_of_an_account_that_has_no_other() {
     let (store, _folder) = store();
     let ids = filled(
@@ -245,7 +303,7 @@ async fn many_sign_ins_at_once_share_commits() {
             tokio::spawn(async move {
                 for _ in 0..20 {
                     let record = record(&account(&number.to_string()), &entropy);
-                    assert_eq!(store.insert(record, None).await.unwrap(), Inserted::Done);
+                    assert_ne!(store.insert(record, None).await.unwrap(), Inserted::IdTaken);
                 }
             })
         })

@@ -6,16 +6,17 @@ use std::time::Duration;
 use lastseen::store::{End, Ended, Inserted, Opened, Origin, Record, Use};
 use lastseen::token::SecretHash;
 use lastseen::{Account, AccountKey, Ending, Policy, SessionId, Timestamp};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::devices::text_of;
 use super::read::account_by_key;
 use crate::error::Error;
+use crate::transaction::Transaction;
 
-pub(super) const TAKEN: &str = "SELECT 1 FROM session WHERE sequence = ?1";
 pub(super) const INSERT: &str = "INSERT INTO session (sequence, id, account, token_hash, token_generation, policy, \
      remembered, created_at, first_ip_address, first_device, ended_at, left_list_at, ended_cause, ended_by, page_token_hash) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+     ON CONFLICT (sequence) DO NOTHING";
 pub(super) const INSERT_USE: &str =
     "INSERT INTO last_use (sequence, used_at, ip_address, device) VALUES (?1, ?2, ?3, ?4)";
 /// A session without a row in `last_use` was last used when it was created.
@@ -95,17 +96,22 @@ fn record_time(transaction: &Transaction<'_>, now: Timestamp) -> Result<(), Erro
     Ok(())
 }
 
-/// Inserts a session, and ends the one that it takes the place of.
+/// Inserts a session, whose device was written as `first_device`, and ends the one that it takes the place of.
 pub(super) fn insert(
     transaction: &Transaction<'_>,
     record: &Record,
+    first_device: &str,
     replaces: Option<&End>,
 ) -> Result<Inserted, Error> {
     let sequence = record.id.sequence();
-    if transaction.prepare_cached(TAKEN)?.exists([sequence])? {
-        return Ok(Inserted::IdTaken);
-    }
-    let account = make_known(transaction, &record.account)?;
+    let Account { key, name } = &*record.account;
+    let known = account_by_key(transaction, key)?;
+    let account = match &known {
+        Some((number, _)) => *number,
+        None => transaction
+            .prepare_cached("INSERT INTO account (source, id, name) VALUES (?1, ?2, ?3)")?
+            .insert(params![key.source.number(), key.id.as_str(), name])?,
+    };
     let ended = record.ended.as_ref().map(columns_of);
     let (ended_at, left_list_at, cause, by) = match &ended {
         Some((ended_at, left_list_at, cause, by)) => {
@@ -113,8 +119,7 @@ pub(super) fn insert(
         }
         None => (None, None, None, None),
     };
-    let first_device = text_of(&record.first.device);
-    transaction.prepare_cached(INSERT)?.execute(params![
+    let inserted = transaction.prepare_cached(INSERT)?.execute(params![
         sequence,
         record.id.as_bytes(),
         account,
@@ -131,40 +136,39 @@ pub(super) fn insert(
         by.map(SessionId::as_bytes),
         record.page_token_hash.as_ref().map(SecretHash::as_bytes),
     ])?;
+    if inserted == 0 {
+        // The account stays as it was: unknown, or under its name.
+        if known.is_none() {
+            transaction
+                .prepare_cached(DELETE_ACCOUNT)?
+                .execute([account])?;
+        }
+        return Ok(Inserted::IdTaken);
+    }
+    if let Some((number, known_as)) = &known
+        && **known_as != **name
+    {
+        transaction
+            .prepare_cached("UPDATE account SET name = ?2 WHERE number = ?1")?
+            .execute(params![number, name])?;
+    }
     if record.last_used_at != record.created_at || record.last != record.first {
         let device = text_of(&record.last.device);
         transaction.prepare_cached(INSERT_USE)?.execute(params![
             sequence,
             record.last_used_at.as_millisecond(),
             bytes_of(record.last.ip_address).as_deref(),
-            Some(device).filter(|device| *device != first_device),
+            Some(device.as_str()).filter(|device| *device != first_device),
         ])?;
     }
     if let Some(end) = replaces {
         end_one(transaction, end)?;
     }
-    Ok(Inserted::Done)
-}
-
-/// The account's number; it gets one, and the name that it has now.
-fn make_known(transaction: &Transaction<'_>, account: &Account) -> Result<i64, Error> {
-    match account_by_key(transaction, &account.key)? {
-        Some((number, name)) => {
-            if *name != *account.name {
-                transaction
-                    .prepare_cached("UPDATE account SET name = ?2 WHERE number = ?1")?
-                    .execute(params![number, account.name])?;
-            }
-            Ok(number)
-        }
-        None => Ok(transaction
-            .prepare_cached("INSERT INTO account (source, id, name) VALUES (?1, ?2, ?3)")?
-            .insert(params![
-                account.key.source.number(),
-                account.key.id.as_str(),
-                account.name
-            ])?),
-    }
+    Ok(match known {
+        Some(_) => Inserted::Done,
+        // An account is on record as long as one of its sessions is.
+        None => Inserted::First,
+    })
 }
 
 /// Records uses, and the time.

@@ -142,7 +142,7 @@ fn what_is_no_database_of_ours_is_not_copied() {
 async fn a_copy_leaves_out_the_pages_that_are_not_used_any_more() {
     let (folder, path) = folder();
     let database = open(&path).unwrap();
-    let filling = |transaction: &lastseen_sqlite::rusqlite::Transaction<'_>| {
+    let filling = |transaction: &lastseen_sqlite::Transaction<'_>| {
         transaction.execute(
             "INSERT INTO note (text) VALUES (hex(randomblob(500000)))",
             [],

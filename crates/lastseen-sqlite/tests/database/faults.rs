@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use lastseen_sqlite::rusqlite::Transaction;
+use lastseen_sqlite::Transaction;
 use lastseen_sqlite::{Error, OpenError, resolve};
 use tempfile::TempDir;
 

@@ -12,7 +12,7 @@ mod writing;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use lastseen_sqlite::rusqlite::Transaction;
+use lastseen_sqlite::Transaction;
 use lastseen_sqlite::{Database, Error, Migration, MigrationSet, OpenError, Options};
 use tempfile::TempDir;
 

@@ -69,6 +69,36 @@ async fn a_write_that_fails_leaves_those_beside_it_alone() {
     database.health().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unguarded_write_that_fails_takes_those_beside_it_with_it_and_leaves_no_half() {
+    let (_folder, path) = folder();
+    let database = open(&path).unwrap();
+    database.write(note("taken")).await.unwrap();
+    let release = hold_writer(&database);
+    let mut writes = Vec::new();
+    for (place, text) in ["a", "taken", "b"].into_iter().enumerate() {
+        let writer = database.clone();
+        writes.push(tokio::spawn(async move {
+            writer
+                .write_unguarded(move |transaction| {
+                    note(&format!("before {place}"))(transaction)?;
+                    note(text)(transaction)
+                })
+                .await
+        }));
+        until(|| database.statistics().waiting_writes == place + 1).await;
+    }
+    release.send(()).unwrap();
+    let mut succeeded = Vec::new();
+    for write in writes {
+        succeeded.push(write.await.unwrap().is_ok());
+    }
+    // The last came after the commit that was lost.
+    assert_eq!(succeeded, [false, false, true]);
+    assert_eq!(notes(&database).await, ["taken", "before 2", "b"]);
+    database.health().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_write_that_panics_is_undone_and_the_writer_goes_on() {
     let (_folder, path) = folder();
