@@ -368,16 +368,18 @@ impl Inner {
         // session was there to be ended, or the removal is seen here.
         let found = self.find(application.id).await;
         if !matches!(found, Ok(Some(_))) {
-            let ended = self
-                .sessions
-                .terminate(&account.key, &[id], EndedBy::Command, self.now())
-                .await;
-            tracing::warn!(application = application.id.0, session = %id, "application removed during sign-in");
-            return match ended {
-                Ok(_) | Err(TerminateError::NotFound) => {
-                    found?;
-                    Err(ApplicationRefused::Removed)
-                }
+            tracing::warn!(application = application.id.0, session = %id, "application removed during sign-in, or nobody knows");
+            let (sessions, now) = (self.sessions.clone(), self.now());
+            let key = account.key.clone();
+            let ending =
+                async move { sessions.terminate(&key, &[id], EndedBy::Command, now).await };
+            if let Err(fault) = found {
+                // Its token is told to nobody. Whoever waits has waited for the store once, and that is enough.
+                tokio::spawn(ending);
+                return Err(fault.into());
+            }
+            return match ending.await {
+                Ok(_) | Err(TerminateError::NotFound) => Err(ApplicationRefused::Removed),
                 Err(TerminateError::Unavailable(fault)) => Err(fault.into()),
             };
         }

@@ -370,14 +370,17 @@ impl Inner {
             found.is_some_and(|found| found.version == account.version && !found.disabled)
         });
         if !matches!(unchanged, Ok(true)) {
-            let (id, by) = (created.session.id, EndedBy::Command);
-            let ended = self
-                .sessions
-                .terminate(&owner.key, &[id], by, self.now())
-                .await;
-            tracing::warn!(account = %account.id, session = %id, "account changed during sign-in");
-            return match ended {
-                Ok(_) | Err(TerminateError::NotFound) => unchanged.map(|_| None),
+            let (id, by, now) = (created.session.id, EndedBy::Command, self.now());
+            tracing::warn!(account = %account.id, session = %id, "account changed during sign-in, or nobody knows");
+            let sessions = self.sessions.clone();
+            let ending = async move { sessions.terminate(&owner.key, &[id], by, now).await };
+            if let Err(fault) = unchanged {
+                // Its token is told to nobody. Whoever waits has waited for the store once, and that is enough.
+                tokio::spawn(ending);
+                return Err(fault);
+            }
+            return match ending.await {
+                Ok(_) | Err(TerminateError::NotFound) => Ok(None),
                 Err(TerminateError::Unavailable(fault)) => Err(fault),
             };
         }
