@@ -81,7 +81,7 @@ def test_it_brings_the_program_its_manual_its_units_and_completions(
         '
         # As it stands in the package: this asks for the program and the manual as well.
         systemd-analyze verify /usr/lib/systemd/system/lastseen.service /usr/lib/systemd/system/lastseen.socket
-        LASTSEEN_CONFIG=/etc/lastseen/lastseen.toml lastseen check-config | grep ^database
+        LASTSEEN_CONFIG=/etc/lastseen/lastseen.toml lastseen check-config | grep '^database ='
         """,
     )
     version, manual, completed, database = text.splitlines()
