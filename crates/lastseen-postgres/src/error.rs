@@ -45,6 +45,12 @@ pub enum Error {
     },
 }
 
+impl From<lastseen::store::devices::NotADevice> for Error {
+    fn from(damage: lastseen::store::devices::NotADevice) -> Self {
+        Self::Corrupt(damage.to_string().into())
+    }
+}
+
 impl Error {
     /// Whether the server refused with this state.
     pub fn is(&self, state: &SqlState) -> bool {

@@ -1,7 +1,6 @@
 //! Sessions in a [`Database`].
 
 mod batch;
-mod devices;
 mod end;
 mod group;
 mod insert;
@@ -13,6 +12,7 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use futures_util::future::{join, try_join_all};
+use lastseen::store::devices::Devices;
 use lastseen::store::{
     Authority, End, Ended, Follower, Inserted, Lease, Opened, Record, Store, Term, Unavailable, Use,
 };
@@ -21,7 +21,6 @@ use lastseen::{AccountKey, Policy, SessionId, Timestamp};
 use tokio_postgres::types::Type;
 
 use self::batch::Batches;
-use self::devices::Devices;
 use self::end::Ends;
 use self::group::Group;
 use self::insert::Insert;
@@ -71,7 +70,7 @@ impl PostgresStore {
             nodes: None,
             inserts: Arc::default(),
             ends: Arc::default(),
-            devices: Arc::new(Devices::new()),
+            devices: Arc::default(),
         }
     }
 

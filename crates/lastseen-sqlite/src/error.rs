@@ -37,6 +37,12 @@ pub enum Error {
     Refused(Arc<str>),
 }
 
+impl From<lastseen::store::devices::NotADevice> for Error {
+    fn from(damage: lastseen::store::devices::NotADevice) -> Self {
+        Self::Corrupt(damage.to_string().into())
+    }
+}
+
 impl Error {
     /// Whether the cause is the file and its surroundings rather than this one job: then the database
     /// counts as unavailable until a write has succeeded again.

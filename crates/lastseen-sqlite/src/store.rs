@@ -1,17 +1,16 @@
 //! Sessions in a [`Database`].
 
-mod devices;
 mod read;
 mod write;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use lastseen::store::devices::{Devices, text_of};
 use lastseen::store::{End, Ended, Inserted, Opened, Record, Store, Unavailable, Use};
 use lastseen::token::SecretHash;
 use lastseen::{AccountKey, Policy, SessionId, Timestamp};
 
-use self::devices::{Devices, text_of};
 use crate::database::Database;
 use crate::error::Error;
 use crate::migration::{Migration, MigrationSet};
@@ -53,7 +52,7 @@ impl SqliteStore {
     pub fn new(database: Database) -> Self {
         Self {
             database,
-            devices: Arc::new(Devices::new()),
+            devices: Arc::default(),
         }
     }
 

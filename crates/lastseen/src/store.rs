@@ -4,6 +4,7 @@
 //! The tests that every store must pass are in `conformance`, a module of its own feature.
 
 mod authority;
+pub mod devices;
 pub mod memory;
 
 use std::net::IpAddr;

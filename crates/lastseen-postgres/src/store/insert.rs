@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use lastseen::store::devices::text_of;
 use lastseen::store::{Inserted, Record};
 use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::batch::{Job, Waiting};
-use super::devices::text_of;
 use super::rows::{Bytes16, Place, get, key_of};
 use super::statements::INSERT;
 use crate::database::{Database, Parameter, Transaction};

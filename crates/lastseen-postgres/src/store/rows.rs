@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use lastseen::policy::PolicyNumber;
+use lastseen::store::devices::Devices;
 use lastseen::store::{Origin, Record};
 use lastseen::token::SecretHash;
 use lastseen::{
@@ -15,7 +16,6 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
-use super::devices::Devices;
 use super::statements::ACCOUNT;
 use crate::error::Error;
 

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::{join, try_join_all};
+use lastseen::store::devices::text_of;
 use lastseen::store::{End, Use};
 use lastseen::{AccountKey, Ending, Policy, SessionId, Timestamp};
 use tokio_postgres::types::Type;
 
-use super::devices::text_of;
 use super::group::Group;
 use super::rows::{self, Bytes16, Place, get, key_of};
 use super::statements;

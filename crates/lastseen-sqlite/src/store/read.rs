@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use lastseen::policy::PolicyNumber;
+use lastseen::store::devices::Devices;
 use lastseen::store::{Origin, Record};
 use lastseen::token::SecretHash;
 use lastseen::{
@@ -12,7 +13,6 @@ use lastseen::{
 use rusqlite::types::FromSqlError;
 use rusqlite::{OptionalExtension, Row};
 
-use super::devices::Devices;
 use crate::error::Error;
 use crate::transaction::Transaction;
 

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use lastseen::store::devices::text_of;
 use lastseen::store::{End, Ended, Inserted, Opened, Origin, Record, Use};
 use lastseen::token::SecretHash;
 use lastseen::{Account, AccountKey, Ending, Policy, SessionId, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
-use super::devices::text_of;
 use super::read::account_by_key;
 use crate::error::Error;
 use crate::transaction::Transaction;

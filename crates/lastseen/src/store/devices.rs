@@ -1,13 +1,12 @@
-//! A device as one text, and back, without a new device for every row.
+//! A device as stores keep it: one text, and back, without a new device for every row. Stable.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
-use lastseen::{Device, Product};
 use parking_lot::Mutex;
 
-use crate::error::Error;
+use crate::device::{Device, Product};
 
 /// How many devices are kept at hand: among real visitors a few hundred make up nearly all sessions.
 const SLOTS: usize = 4096;
@@ -16,10 +15,15 @@ const SLOTS: usize = 4096;
 ///
 /// Each text has one slot and the last one there stays, so it is bounded whatever visitors send.
 #[derive(Debug)]
-pub(super) struct Devices {
+pub struct Devices {
     slots: Box<[Mutex<Option<Known>>]>,
     hasher: RandomState,
 }
+
+/// Text that [`text_of`] never wrote: what a store holds is damaged.
+#[derive(Debug, thiserror::Error)]
+#[error("a device cannot be read: {0}")]
+pub struct NotADevice(#[from] serde_json::Error);
 
 #[derive(Debug)]
 struct Known {
@@ -27,16 +31,21 @@ struct Known {
     device: Arc<Device>,
 }
 
-impl Devices {
-    pub(super) fn new() -> Self {
+impl Default for Devices {
+    fn default() -> Self {
         Self {
             slots: (0..SLOTS).map(|_| Mutex::new(None)).collect(),
             hasher: RandomState::default(),
         }
     }
+}
 
+impl Devices {
     /// The device that [`text_of`] wrote as `text`.
-    pub(super) fn device_of(&self, text: &str) -> Result<Arc<Device>, Error> {
+    ///
+    /// # Errors
+    /// [`NotADevice`] where it never did.
+    pub fn device_of(&self, text: &str) -> Result<Arc<Device>, NotADevice> {
         // The remainder is smaller than the number of slots, which fits any integer.
         let place = self.hasher.hash_one(text) % SLOTS as u64;
         let slot = usize::try_from(place)
@@ -62,7 +71,7 @@ impl Devices {
 
 /// System, its version, browser, its version, as a JSON array: an operator can read it, and two devices have
 /// the same text only if they are the same.
-pub(super) fn text_of(device: &Device) -> String {
+pub fn text_of(device: &Device) -> String {
     fn parts(product: Option<&Product>) -> [Option<&str>; 2] {
         product.map_or([None, None], |product| {
             [Some(&product.name), product.version.as_deref()]
@@ -73,13 +82,12 @@ pub(super) fn text_of(device: &Device) -> String {
     serde_json::json!([system, system_version, browser, browser_version]).to_string()
 }
 
-fn parse(text: &str) -> Result<Device, Error> {
+fn parse(text: &str) -> Result<Device, NotADevice> {
     let product = |name: Option<String>, version: Option<String>| {
         name.map(|name| Product::new(name, version.as_deref()))
     };
     let [system, system_version, browser, browser_version]: [Option<String>; 4] =
-        serde_json::from_str(text)
-            .map_err(|error| Error::Corrupt(format!("a device cannot be read: {error}").into()))?;
+        serde_json::from_str(text)?;
     Ok(Device {
         operating_system: product(system, system_version),
         browser: product(browser, browser_version),
@@ -103,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_device_survives_its_text() {
-        let devices = Devices::new();
+        let devices = Devices::default();
         for known in [
             device(None, None),
             device(Some(("Linux", None)), Some(("Chrome", Some("120")))),
@@ -122,7 +130,7 @@ mod tests {
 
     #[test]
     fn equal_devices_are_one_in_memory() {
-        let devices = Devices::new();
+        let devices = Devices::default();
         let text = text_of(&device(
             Some(("Linux", None)),
             Some(("Chrome", Some("120"))),
@@ -135,7 +143,7 @@ mod tests {
 
     #[test]
     fn more_devices_than_slots_are_all_read_right() {
-        let devices = Devices::new();
+        let devices = Devices::default();
         for round in 0..2 {
             for version in 0..2 * SLOTS {
                 let known = device(None, Some(("Chrome", Some(&version.to_string()))));
@@ -151,8 +159,8 @@ mod tests {
     #[test]
     fn a_text_that_is_no_device_is_damage() {
         assert!(matches!(
-            Devices::new().device_of("[null]"),
-            Err(Error::Corrupt(_))
+            Devices::default().device_of("[null]"),
+            Err(NotADevice(_))
         ));
     }
 }
