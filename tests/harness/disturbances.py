@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from harness.history import Answer
 from harness.nodes import LEASE, Node, Nodes, accepted
 from harness.places import Clock
 from harness.postgres import Cluster
-from harness.program import eventually
+from harness.program import PATIENCE, eventually
 
 
 @dataclass
@@ -169,11 +168,8 @@ class _LongTransaction:
 
     def end(self, _world: World) -> None:
         for holder in self._holders:
-            with suppress(OSError):
-                assert holder.stdin is not None
-                holder.stdin.write("COMMIT;\n")
-                holder.stdin.close()
-            holder.wait()
+            # It says what it heard meanwhile, which is more than a pipe holds: somebody has to read it.
+            holder.communicate("COMMIT;\n", timeout=PATIENCE)
         self._holders.clear()
 
 
