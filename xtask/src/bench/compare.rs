@@ -172,7 +172,7 @@ fn anew(arguments: &Arguments, operation: Operation, sessions: u64) -> Result<Ou
             if operation == Operation::Terminate
                 && Some(&connections) == arguments.connections.first()
             {
-                alone(&mut stage, &mut outcome)?;
+                alone(&mut stage, &filled, &mut outcome)?;
             }
             stage.prepare(operation, usize::MAX)?;
             turns(
@@ -188,38 +188,52 @@ fn anew(arguments: &Arguments, operation: Operation, sessions: u64) -> Result<Ou
     Ok(outcome)
 }
 
-/// One termination after the other, beside one commit after the other.
-fn alone(stage: &mut Stage, outcome: &mut Outcome) -> Result<()> {
+/// One termination after the other, beside one commit after the other: of sessions that memory knows, as that of a person
+/// who looked at the page first, and of sessions that nobody asked for since the start.
+fn alone(stage: &mut Stage, filled: &Filled, outcome: &mut Outcome) -> Result<()> {
     let lastseen = stage
         .contenders
         .first_mut()
         .context("Lastseen comes first")?;
-    let file = lastseen.take_ends(usize::try_from(ENDED_ALONE)?)?;
-    let ended = Probe {
-        address: lastseen.server.address(),
-        connections: 1,
-        mode: Mode::Once,
-        loads: vec![("terminate", 1, file)],
-    }
-    .run()?;
-    let ended = ended.kind("terminate")?;
     let database = data::folder().join("commit.db");
     let output = process::output(Command::new(data::program("commit")).arg(&database))?;
     let commit = serde_json::from_str::<Value>(&output)?["p50_us"]
         .as_f64()
         .context("no time of a commit")?;
     outcome.note("one fsynced commit, p50", "µs", commit);
-    outcome.note("one termination over HTTP, p50", "µs", ended.p50_us);
-    outcome.note(
-        "one termination, of one fsynced commit",
-        "times",
-        ended.p50_us / commit,
-    );
-    outcome.note(
-        "terminations not answered 204",
-        "requests",
-        count(ended.otherwise_than(204)),
-    );
+    let each = usize::try_from(ENDED_ALONE)? / 2;
+    // They are taken from the end.
+    let mut sessions = filled.ending.rchunks(each);
+    for what in ["in memory", "not in memory"] {
+        let sessions = sessions.next().context("too few sessions to end")?;
+        if what == "in memory" {
+            fill(lastseen, sessions)?;
+        }
+        let file = lastseen.take_ends(sessions.len())?;
+        let ended = Probe {
+            address: lastseen.server.address(),
+            connections: 1,
+            mode: Mode::Once,
+            loads: vec![("terminate", 1, file)],
+        }
+        .run()?;
+        let ended = ended.kind("terminate")?;
+        outcome.note(
+            &format!("one termination over HTTP, {what}, p50"),
+            "µs",
+            ended.p50_us,
+        );
+        outcome.note(
+            &format!("one termination, {what}, of one fsynced commit"),
+            "times",
+            ended.p50_us / commit,
+        );
+        outcome.note(
+            &format!("terminations not answered 204, {what}"),
+            "requests",
+            count(ended.otherwise_than(204)),
+        );
+    }
     Ok(())
 }
 
