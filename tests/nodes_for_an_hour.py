@@ -1,44 +1,273 @@
 #!/usr/bin/env python3
 """Several nodes, traffic, and one thing after the other that goes wrong, for as long as it is told.
 
-    target/python/bin/python tests/nodes_for_an_hour.py --binary target/release/lastseen --seconds 3600
+    sudo target/python/bin/python tests/nodes_for_an_hour.py --binary target/release/lastseen --seconds 3600
 
-A line for each disturbance says what the clients saw from its beginning to its end: how many operations there
-were, how long terminations took, how many answers were `unavailable` or missing, how long it took until
-every node was ready again, and how many answers broke the promise: none may. The table at the end has the
-worst of each. It is no test of `cargo xtask test`, which runs each disturbance once.
+A line for each disturbance says what its clients saw. At the end every node is asked for every session that
+somebody was given and nobody terminated, and for a share of those that were terminated; then comes a table of
+all of it. It exits with 1 where the promise was broken, or something did not mend itself. It is no test of
+`cargo xtask test`, which runs each disturbance once; it needs root for the disk that it fills.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import time
-from collections import defaultdict
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import program  # noqa: E402
-from harness.disturbances import DISTURBANCES, Disturbance, World, recover  # noqa: E402
-from harness.history import Answer, History, Kind  # noqa: E402
-from harness.nodes import LEASE, Application, Nodes, Traffic  # noqa: E402
+from harness.disturbances import DISTURBANCES, Disturbance, FullDisk, World, recover  # noqa: E402
+from harness.history import Answer, Kind, Operation, Violation, now  # noqa: E402
+from harness.nodes import LEASE, Application, Begun, Nodes, Traffic, accepted  # noqa: E402
 from harness.places import Clock  # noqa: E402
 from harness.postgres import Cluster  # noqa: E402
 
-COLUMNS = (
-    "operations",
-    "terminated",
-    "terminate p50 ms",
-    "terminate p99 ms",
-    "slowest ms",
-    "unavailable",
-    "no answer",
-    "recovered in s",
-    "violations",
-)
+#: How many of the sessions that a round terminated are asked for once more at the end.
+REMEMBERED = 200
+
+#: How much longer than any disturbance a world may take to mend itself before that counts as a fault.
+MENDED_WITHIN = 30.0
+
+
+@dataclass
+class Figures:
+    """What clients saw of one kind of disturbance, in all of its rounds."""
+
+    rounds: int = 0
+    operations: int = 0
+    #: How long answered terminations took, in seconds.
+    terminations: list[float] = field(default_factory=list)
+    #: Sessions begun, and asked for in vain.
+    begun: int = 0
+    not_begun: int = 0
+    #: How validations at the nodes that nothing was done to were answered, and at the one that suffered.
+    healthy: Counter[Answer] = field(default_factory=Counter)
+    suffering: Counter[Answer] = field(default_factory=Counter)
+    #: The longest that anybody waited to be told that the server cannot tell, in seconds.
+    slowest_unavailable: float = 0.0
+    #: The longest from the end of the disturbance until every node was ready and accepted a session, in seconds.
+    recovered: float = 0.0
+    accepted_afterwards: int = 0
+    refused_wrongly: int = 0
+    #: What must not be, other than those two.
+    failures: int = 0
+
+    HEADINGS = (
+        "what went wrong",
+        "rounds",
+        "terminated",
+        "p50, ms",
+        "p99, ms",
+        "slowest, ms",
+        "sign-ins: done / 503 or none",
+        "validations at the other nodes: answered / 503 or none",
+        "at that node",
+        "slowest 503, s",
+        "well again after, s",
+        "accepted afterwards",
+        "refused wrongly",
+    )
+
+    def note(self, operations: list[Operation], violations: list[Violation]) -> None:
+        """Adds what was seen in one round."""
+        self.rounds += 1
+        self.operations += len(operations)
+        for one in operations:
+            took = one.ended - one.began
+            if one.answer is Answer.UNAVAILABLE:
+                self.slowest_unavailable = max(self.slowest_unavailable, took)
+            if one.kind is Kind.TERMINATE:
+                if one.answer is Answer.YES:
+                    self.terminations.append(took)
+            elif one.kind is Kind.BEGIN:
+                if one.answer is Answer.YES:
+                    self.begun += 1
+                else:
+                    self.not_begun += 1
+            else:
+                (self.suffering if one.node == 2 else self.healthy)[one.answer] += 1
+        for violation in violations:
+            if violation.second.answer is Answer.YES:
+                self.accepted_afterwards += 1
+            else:
+                self.refused_wrongly += 1
+
+    def add(self, other: Figures) -> None:
+        """Adds the figures of other rounds."""
+        self.rounds += other.rounds
+        self.operations += other.operations
+        self.terminations += other.terminations
+        self.begun += other.begun
+        self.not_begun += other.not_begun
+        self.healthy += other.healthy
+        self.suffering += other.suffering
+        self.slowest_unavailable = max(self.slowest_unavailable, other.slowest_unavailable)
+        self.recovered = max(self.recovered, other.recovered)
+        self.accepted_afterwards += other.accepted_afterwards
+        self.refused_wrongly += other.refused_wrongly
+        self.failures += other.failures
+
+    def row(self, name: str) -> str:
+        """The figures as a line of a table."""
+        took = sorted(self.terminations) or [0.0]
+
+        def both(seen: Counter[Answer]) -> str:
+            answered = seen[Answer.YES] + seen[Answer.NO]
+            return f"{answered:,} / {seen.total() - answered:,}"
+
+        cells = [
+            name,
+            f"{self.rounds}",
+            f"{len(self.terminations):,}",
+            f"{took[len(took) // 2] * 1000:.1f}",
+            f"{took[len(took) * 99 // 100] * 1000:.0f}",
+            f"{took[-1] * 1000:,.0f}",
+            f"{self.begun:,} / {self.not_begun:,}",
+            both(self.healthy),
+            both(self.suffering),
+            f"{self.slowest_unavailable:.1f}",
+            f"{self.recovered:.1f}",
+            f"{self.accepted_afterwards or 'never'}",
+            f"{self.refused_wrongly or 'never'}",
+        ]
+        return "| " + " | ".join(cells) + " |"
+
+
+def table(rows: list[str]) -> str:
+    """A heading, and the rows below it."""
+    heading = "| " + " | ".join(Figures.HEADINGS) + " |"
+    return "\n".join([heading, "| --- |" + " ---: |" * (len(Figures.HEADINGS) - 1), *rows])
+
+
+class Hour:
+    """Three nodes in their world, and what was seen of them so far."""
+
+    def __init__(self, world: World, disk: FullDisk, clients: int, seed: int) -> None:
+        self.world = world
+        self.clients = clients
+        self.dice = random.Random(seed)
+        self.shop: Application = world.nodes.application()
+        self.token = str(world.nodes.person("watcher").device(remember=True).token)
+        self.figures: dict[str, Figures] = {}
+        #: Sessions that somebody was given and nobody terminated, and sessions that were terminated.
+        self.standing: list[Begun] = []
+        self.terminated: list[Begun] = []
+        calm = Disturbance("nothing", lambda _: None, lambda _: None)
+        minute = Disturbance(
+            "the database is stopped for a minute",
+            lambda world: world.cluster.stop(),
+            lambda world: world.cluster.start(),
+            without_database=True,
+            lasts=60,
+        )
+
+        def relieve(world: World) -> None:
+            disk.relieve()
+            # Out of space for its log PostgreSQL ends; somebody starts it again.
+            world.cluster.revive()
+
+        full = Disturbance("the disk of the database is full", lambda _: disk.fill(), relieve, True, 5)
+        self.all = [calm, *DISTURBANCES, minute, full]
+
+    def disturb(self, seconds: float) -> None:
+        """One disturbance after the other, all of them in turn, in an order of the dice."""
+        end = time.monotonic() + seconds
+        order: list[Disturbance] = []
+        number = 0
+        print(table([]))
+        while time.monotonic() < end:
+            if not order:
+                order = list(self.all)
+                self.dice.shuffle(order)
+            disturbance = order.pop()
+            number += 1
+            seen = self.once(disturbance, number)
+            print(seen.row(f"{time.strftime('%H:%M:%S')} {disturbance.name}"), flush=True)
+            self.figures.setdefault(disturbance.name, Figures()).add(seen)
+
+    def once(self, disturbance: Disturbance, number: int) -> Figures:
+        """One round under traffic of its own."""
+        figures = Figures()
+        traffic = Traffic(
+            self.world.everyone,
+            self.shop,
+            self.clients,
+            seed=self.dice.randrange(1 << 30),
+            # An account of many rounds would come to the limit of its sessions.
+            accounts=f"round-{number}",
+        )
+        with traffic:
+            traffic.last(LEASE)
+            disturbance.begin(self.world)
+            # The minute is one at least.
+            traffic.last(disturbance.lasts * self.dice.uniform(0.5 if disturbance.lasts < 60 else 1, 1.5))
+            disturbance.end(self.world)
+            figures.recovered = self.mended()
+            if figures.recovered > MENDED_WITHIN:
+                print(f"not well again within {MENDED_WITHIN} s", flush=True)
+                figures.failures += 1
+            traffic.last(LEASE)
+        for failure in traffic.failures:
+            figures.failures += 1
+            traceback.print_exception(failure, file=sys.stdout)
+        violations = traffic.history.violations()
+        figures.note(traffic.history.operations(), violations)
+        for violation in violations[:3]:
+            print(f"{violation}", flush=True)
+        self.standing += traffic.left()
+        ended = traffic.ended()
+        self.terminated += self.dice.sample(ended, min(len(ended), REMEMBERED))
+        return figures
+
+    def mended(self) -> float:
+        """How long it takes until all is well, in seconds; gives up after several times what is allowed."""
+        began = now()
+        for chance in reversed(range(4)):
+            try:
+                recover(self.world, self.token)
+                break
+            except AssertionError:
+                if not chance:
+                    raise
+        return now() - began
+
+    def audit(self) -> tuple[int, int]:
+        """How many sessions are missing that nobody terminated, and how many are back that were terminated."""
+
+        def asked(session: Begun) -> Answer:
+            node = self.dice.choice(self.world.everyone)
+            answer = accepted(node, session.token)
+            while answer in (Answer.UNAVAILABLE, Answer.NONE):
+                answer = accepted(node, session.token)
+            return answer
+
+        missing = [one for one in self.standing if asked(one) is not Answer.YES]
+        back = [one for one in self.terminated if asked(one) is not Answer.NO]
+        for one in (missing + back)[:5]:
+            print(f"missing or back: {one.id} of {one.account}")
+        return len(missing), len(back)
+
+    def say(self) -> bool:
+        """The table; whether all was as it must be."""
+        total = Figures()
+        for figures in self.figures.values():
+            total.add(figures)
+        missing, back = self.audit()
+        print(f"\n{total.operations:,} operations in {total.rounds} rounds, {total.failures} failures")
+        print(f"{len(self.standing):,} sessions that nobody terminated, {missing} of them missing")
+        print(f"{len(self.terminated):,} terminated ones asked for once more, {back} of them accepted\n")
+        print(table([self.figures[one.name].row(one.name) for one in self.all if one.name in self.figures]))
+        wrong = total.accepted_afterwards + total.refused_wrongly + total.failures + missing + back
+        return wrong == 0
 
 
 def main() -> None:
@@ -50,91 +279,27 @@ def main() -> None:
     arguments = parser.parse_args()
     program.BINARY = arguments.binary.absolute()
     print(f"seed {arguments.seed}")
-    with tempfile.TemporaryDirectory() as folder:
-        cluster = Cluster()
-        nodes = Nodes(Path(folder), cluster)
+    folder = Path(tempfile.mkdtemp(prefix="lastseen-hour-"))
+    print(f"{program.run('--version', directory=folder).done().strip()}; logs in {folder}", flush=True)
+    disk = FullDisk(megabytes=8192, image=folder / "disk")
+    cluster = Cluster(within=disk.directory)
+    nodes = Nodes(folder, cluster)
+    is_right = False
+    try:
+        hour = Hour(World(cluster, nodes, Clock(folder)), disk, arguments.clients, arguments.seed)
         try:
-            world = World(cluster, nodes, Clock(Path(folder)))
-            disturb(world, arguments)
+            hour.disturb(arguments.seconds)
         finally:
-            nodes.close()
-            cluster.close()
-
-
-def disturb(world: World, arguments: argparse.Namespace) -> None:
-    dice = random.Random(arguments.seed)
-    shop = world.nodes.application()
-    token = str(world.nodes.person().device("watcher", remember=True).token)
-    end = time.monotonic() + arguments.seconds
-    worst: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(COLUMNS))
-    rounds: dict[str, int] = defaultdict(int)
-    operations = violations = 0
-    print("| disturbance | " + " | ".join(COLUMNS) + " |")
-    calm = Disturbance("nothing", lambda _: None, lambda _: None)
-    order: list[Disturbance] = []
-    while time.monotonic() < end:
-        if not order:
-            order = [calm, *DISTURBANCES]
-            dice.shuffle(order)
-        disturbance = order.pop()
-        figures = once(world, shop, token, disturbance, arguments, dice)
-        print(row(disturbance.name, figures), flush=True)
-        operations += int(figures[0])
-        violations += int(figures[-1])
-        rounds[disturbance.name] += 1
-        worst[disturbance.name] = [max(pair) for pair in zip(worst[disturbance.name], figures, strict=True)]
-    print(f"\n{operations} operations, {violations} violations; the worst of each:\n")
-    print("| disturbance | rounds | " + " | ".join(COLUMNS) + " |")
-    print("| --- |" + " ---: |" * (len(COLUMNS) + 1))
-    for name, figures in worst.items():
-        print(row(f"{name} | {rounds[name]}", figures))
-    sys.exit(1 if violations else 0)
-
-
-def once(
-    world: World,
-    shop: Application,
-    token: str,
-    disturbance: Disturbance,
-    arguments: argparse.Namespace,
-    dice: random.Random,
-) -> list[float]:
-    with Traffic(world.everyone, shop, arguments.clients, seed=dice.randrange(1 << 30)) as traffic:
-        traffic.last(LEASE)
-        disturbance.begin(world)
-        traffic.last(disturbance.lasts * dice.uniform(0.5, 2))
-        disturbance.end(world)
-        began = time.monotonic()
-        recover(world, token)
-        recovered = time.monotonic() - began
-        traffic.last(LEASE)
-    if traffic.failures:
-        raise traffic.failures[0]
-    return [*figures_of(traffic.history), recovered, len(traffic.history.violations())]
-
-
-def figures_of(history: History) -> list[float]:
-    seen = history.operations()
-    took = sorted(
-        (one.ended - one.began) * 1000
-        for one in seen
-        if one.kind is Kind.TERMINATE and one.answer is Answer.YES
-    ) or [0.0]
-    counts = history.counts()
-    unclear = [sum(counts[kind.value, answer] for kind in Kind) for answer in ("unavailable", "none")]
-    return [
-        len(seen),
-        len(took),
-        took[len(took) // 2],
-        took[len(took) * 99 // 100],
-        took[-1],
-        *unclear,
-    ]
-
-
-def row(name: str, figures: list[float]) -> str:
-    shown = (f"{figure:.1f}" if figure % 1 else f"{figure:.0f}" for figure in figures)
-    return f"| {name} | " + " | ".join(shown) + " |"
+            is_right = hour.say()
+    finally:
+        nodes.close()
+        shutil.copy(cluster.home / "log", folder / "postgres.log")
+        cluster.close()
+        disk.close()
+        (folder / "disk").unlink()
+    if is_right:
+        shutil.rmtree(folder)
+    sys.exit(0 if is_right else 1)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -236,15 +237,26 @@ def recover(world: World, token: str) -> None:
 class FullDisk:
     """A file system of its own for a PostgreSQL, with a ballast on it that can be grown and dropped."""
 
-    def __init__(self, megabytes: int) -> None:
+    def __init__(self, megabytes: int, image: Path | None = None) -> None:
+        """In memory, or in a new file `image`: there a commit waits for a disk."""
         # Not below the directories of the tests: the user of PostgreSQL may not go there.
         self.directory = Path(tempfile.mkdtemp(prefix="lastseen-disk-"))
-        options = f"size={megabytes}m,mode=755"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.directory)], check=True)
+        if image is None:
+            mount = ["-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs"]
+        else:
+            with image.open("xb") as file:
+                file.truncate(megabytes << 20)
+            subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
+            mount = ["-o", "loop", str(image)]
+        subprocess.run(["mount", *mount, str(self.directory)], check=True)
 
     def fill(self) -> None:
         """Leaves not one byte free."""
         with (self.directory / "ballast").open("ab", buffering=0) as ballast:
+            # Most of it is only set aside, which takes no time.
+            free = os.statvfs(self.directory)
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(ballast.fileno(), 0, max(free.f_bavail * free.f_frsize - (4 << 20), 1))
             for size in (1 << 20, 4096, 1):
                 try:
                     while True:

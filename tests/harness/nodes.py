@@ -233,7 +233,12 @@ class Traffic:
     """Clients that begin, validate and terminate sessions at any node, as if there were no tomorrow."""
 
     def __init__(
-        self, nodes: Sequence[Reachable], application: Application, clients: int = 6, seed: int = 0
+        self,
+        nodes: Sequence[Reachable],
+        application: Application,
+        clients: int = 6,
+        seed: int = 0,
+        accounts: str = "account",
     ) -> None:
         self.history = History()
         self.failures: list[BaseException] = []
@@ -242,7 +247,7 @@ class Traffic:
         self._ended: list[Begun] = []
         self._lock = threading.Lock()
         visitors = [
-            Visitor(nodes, application.key, f"account-{number}", f"{seed}-{number}", self.history)
+            Visitor(nodes, application.key, f"{accounts}-{number}", f"{seed}-{number}", self.history)
             for number in range(clients)
         ]
         self._clients = [
@@ -262,6 +267,21 @@ class Traffic:
     def last(self, seconds: float) -> None:
         """Lets it go on for a while: the length of a disturbance, not something that is waited for."""
         self._stop.wait(seconds)
+
+    def left(self) -> list[Begun]:
+        """The sessions whose beginning was answered, and that nobody has begun to terminate."""
+        with self._lock:
+            return list(self._active)
+
+    def ended(self) -> list[Begun]:
+        """The sessions whose termination was answered."""
+        answered = {
+            one.session
+            for one in self.history.operations()
+            if one.kind is Kind.TERMINATE and one.answer is Answer.YES
+        }
+        with self._lock:
+            return [one for one in self._ended if one.id in answered]
 
     def judge(self) -> History:
         """What was seen; fails where any of it breaks the promise."""

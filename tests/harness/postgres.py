@@ -73,8 +73,22 @@ class Cluster:
     def is_ready(self) -> bool:
         """Whether it accepts connections."""
         assert self.process is not None and self.process.poll() is None, self.log()
+        return self._answers()
+
+    def _answers(self) -> bool:
         asked = [str(PROGRAMS / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0
+
+    def revive(self) -> None:
+        """Starts it where it has ended of itself, and waits until it answers."""
+
+        def is_ready() -> bool:
+            assert self.process is not None
+            if self.process.poll() is not None:
+                self.start()
+            return self._answers()
+
+        eventually(is_ready, "PostgreSQL answers")
 
     def log(self) -> str:
         return (self.home / "log").read_text(errors="replace")
