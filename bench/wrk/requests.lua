@@ -3,7 +3,8 @@
 -- Each file holds requests of one kind, a line each: METHOD, path, cookie or "-", further headers or "-", body or "-",
 -- separated by tabs; further headers are "name: value", several joined by "; ". One file after the other is picked by
 -- weight; within a file the requests come in order. A file whose name ends in ".once.tsv" is shared out among the
--- threads, so that no request of it is sent twice as long as it lasts.
+-- threads, so that no request of it is sent twice as long as it lasts. Where ADDRESSES in the environment names several
+-- servers, the threads take turns to have one of them each.
 
 -- What a current browser sends beside it.
 local browser = table.concat({
@@ -21,9 +22,16 @@ local browser = table.concat({
 }, "\r\n")
 
 local threads = 0
+local addresses = {}
 
 function setup(thread)
   thread:set("number", threads)
+  if threads == 0 then
+    for host, port in (os.getenv("ADDRESSES") or ""):gmatch("(%S+):(%d+)") do
+      addresses[#addresses + 1] = wrk.lookup(host, port)[1]
+    end
+  end
+  if #addresses > 1 then thread.addr = addresses[threads % #addresses + 1] end
   threads = threads + 1
 end
 

@@ -11,6 +11,7 @@ mod data;
 mod databases;
 mod load;
 mod machine;
+mod nodes;
 mod probe;
 mod report;
 mod results;
@@ -31,7 +32,10 @@ use crate::process;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Only these parts; without it all that take minutes: not scale, touch and purge.
+    /// Only these parts; without any all that take minutes: not scale, touch, purge and nodes.
+    #[arg(value_enum, value_name = "PART")]
+    parts: Vec<Section>,
+    /// The same, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
     /// Rounds: in each every contender has its turn.
@@ -92,6 +96,8 @@ pub(super) enum Section {
     Touch,
     /// Ten million records purged beside load.
     Purge,
+    /// Several nodes over one PostgreSQL: validations, terminations, and what the database has to do for each.
+    Nodes,
 }
 
 impl Section {
@@ -100,9 +106,9 @@ impl Section {
             .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Whether it is left to those who ask for it by name: it takes a quarter of an hour.
+    /// Whether it is left to those who ask for it by name: it takes ten minutes and more.
     fn is_long(self) -> bool {
-        matches!(self, Self::Scale | Self::Touch | Self::Purge)
+        matches!(self, Self::Scale | Self::Touch | Self::Purge | Self::Nodes)
     }
 }
 
@@ -138,10 +144,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     data::begin()?;
     let folder = process::root().join(&arguments.results);
     for &section in Section::value_variants() {
-        let wanted = if arguments.only.is_empty() {
+        let mut named = arguments.parts.iter().chain(&arguments.only).peekable();
+        let wanted = if named.peek().is_none() {
             !section.is_long()
         } else {
-            arguments.only.contains(&section)
+            named.any(|named| *named == section)
         };
         if !wanted {
             continue;
@@ -154,6 +161,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             Section::Scale => scale::run(arguments)?,
             Section::Touch => upkeep::touch(arguments)?,
             Section::Purge => upkeep::purge(arguments)?,
+            Section::Nodes => nodes::run(arguments)?,
             _ => compare::run(section, arguments)?,
         };
         outcome.print();

@@ -35,8 +35,9 @@ const BROWSER: &str = "Host: 127.0.0.1\r\n\
 /// Sends requests and measures their latencies.
 #[derive(Parser)]
 struct Arguments {
-    /// Where the server listens.
-    address: String,
+    /// Where the server listens; with several, separated by commas, the connections take turns.
+    #[arg(value_delimiter = ',', required = true)]
+    address: Vec<String>,
     /// Connections, each with a thread.
     #[arg(long, default_value_t = 32)]
     connections: usize,
@@ -139,7 +140,8 @@ impl Plan {
             ..
         } = self.arguments;
         let mut came: Vec<Came> = self.next.iter().map(|_| Came::default()).collect();
-        let mut stream = TcpStream::connect(&self.arguments.address)?;
+        let addresses = &self.arguments.address;
+        let mut stream = TcpStream::connect(&addresses[number % addresses.len()])?;
         stream.set_nodelay(true)?;
         let mut answer = Vec::new();
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1));

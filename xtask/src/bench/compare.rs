@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use clap::ValueEnum as _;
 use serde_json::Value;
 
-use super::contender::Contender;
 use super::probe::{Mode, Probe};
 use super::results::Outcome;
 use super::seeded::{self, Filled, Seeded};
+use super::server::Server;
 use super::stage::{Stage, Who};
 use super::{Arguments, Operation, Section, contender, data, load};
 use crate::process;
@@ -39,7 +39,7 @@ pub(super) fn run(section: Section, arguments: &Arguments) -> Result<Outcome> {
         Section::ValidateMillion => {
             let (filled, mut stage) = two(arguments.large, 0)?;
             let lastseen = stage.contenders.first().context("Lastseen comes first")?;
-            fill(lastseen, &filled.short)?;
+            fill(&lastseen.server, &filled.short)?;
             rounds(arguments, &mut stage, &[Operation::Validate])
         }
         Section::List => {
@@ -73,11 +73,11 @@ fn two(sessions: u64, to_end: u64) -> Result<(Filled, Stage)> {
 }
 
 /// Asks for sessions once, so that they are in memory.
-pub(super) fn fill(lastseen: &Contender, sessions: &[Seeded]) -> Result<()> {
-    let name = format!("fill-{}.tsv", lastseen.server.process());
+pub(super) fn fill(lastseen: &Server, sessions: &[Seeded]) -> Result<()> {
+    let name = format!("fill-{}.tsv", lastseen.process());
     let file = data::requests(&name, contender::gets("/api/v1/session", sessions))?;
     let probe = Probe {
-        address: lastseen.server.address(),
+        address: lastseen.address(),
         connections: 64,
         mode: Mode::Once,
         loads: vec![("fill", 1, file.clone())],
@@ -85,8 +85,7 @@ pub(super) fn fill(lastseen: &Contender, sessions: &[Seeded]) -> Result<()> {
     let filled = probe.run()?;
     std::fs::remove_file(file)?;
     println!(
-        "    {} has read {} sessions in {:.1} s",
-        lastseen.name,
+        "    {} sessions brought into memory in {:.1} s",
         filled.requests(),
         filled.seconds
     );

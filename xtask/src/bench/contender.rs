@@ -19,6 +19,8 @@ pub(super) struct Contender {
     /// As the table has it.
     pub(super) name: String,
     pub(super) server: Server,
+    /// Servers beside it, which get their share of the load.
+    others: Vec<Server>,
     /// The process of a database of its own, whose work counts as the contender's.
     backend: Option<u32>,
     /// What to send for each operation; by weight where it is several kinds.
@@ -32,10 +34,16 @@ impl Contender {
         Self {
             name: name.to_owned(),
             server,
+            others: Vec::new(),
             backend,
             loads: Vec::new(),
             ends: Vec::new(),
         }
+    }
+
+    /// The same with other servers, which the load is spread over.
+    pub(super) fn with_others(self, others: Vec<Server>) -> Self {
+        Self { others, ..self }
     }
 
     pub(super) fn can(&self, operation: Operation) -> bool {
@@ -118,9 +126,18 @@ impl Contender {
         format!("http://{}", self.server.address())
     }
 
-    /// The processes whose work is this contender's: the server, then its database.
-    pub(super) fn processes(&self) -> (u32, Option<u32>) {
-        (self.server.process(), self.backend)
+    /// Where its servers listen.
+    pub(super) fn addresses(&self) -> Vec<&str> {
+        self.servers().map(Server::address).collect()
+    }
+
+    /// The processes whose work is this contender's: the servers, then their database.
+    pub(super) fn processes(&self) -> (Vec<u32>, Option<u32>) {
+        (self.servers().map(Server::process).collect(), self.backend)
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &Server> {
+        std::iter::once(&self.server).chain(&self.others)
     }
 }
 
@@ -166,13 +183,20 @@ pub(super) fn creations(key: Option<&str>) -> impl Iterator<Item = String> {
     })
 }
 
-/// The key of an application of the bench's own.
+/// The key of an application of the bench's own, in a database file.
 pub(super) fn application_key(database: &Path) -> Result<String> {
-    let text = process::output(
-        Command::new(data::program("lastseen"))
-            .args(["application", "add", "bench", "--database"])
-            .arg(format!("sqlite:{}", database.display())),
-    )?;
+    application_key_in(&format!("sqlite:{}", database.display()))
+}
+
+/// The same in a database as `--database` names it.
+pub(super) fn application_key_in(database: &str) -> Result<String> {
+    let text = process::output(Command::new(data::program("lastseen")).args([
+        "application",
+        "add",
+        "bench",
+        "--database",
+        database,
+    ]))?;
     text.split(|letter: char| letter.is_whitespace() || letter == '"')
         .find(|word| word.starts_with("lsa_"))
         .map(str::to_owned)

@@ -51,6 +51,11 @@ pub(super) fn stop_postgresql(mut server: Child, port: u16) -> Result<()> {
 
 /// PostgreSQL as it is installed, on a port of its own.
 pub(super) fn start_postgresql() -> Result<(Child, u16)> {
+    start_postgresql_with(&[])
+}
+
+/// The same with settings of its configuration, as `name=value`.
+pub(super) fn start_postgresql_with(settings: &[&str]) -> Result<(Child, u16)> {
     let port = free_port()?;
     // It refuses to run as root; a folder that its user can reach is in the system's place for such.
     let folder = postgresql_folder(port);
@@ -86,12 +91,22 @@ pub(super) fn start_postgresql() -> Result<(Child, u16)> {
         .arg(&files)
         .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
         .arg(&folder)
+        .args(settings.iter().flat_map(|setting| ["-c", setting]))
         .stdout(Stdio::null())
         .stderr(File::create(data::folder().join("postgresql.log"))?)
         .spawn()
         .context("PostgreSQL cannot be started")?;
     wait_for(port)?;
-    Ok((child, port))
+    // It listens before it lets anybody in.
+    let is_ready = Path::new(POSTGRESQL).join("pg_isready");
+    let asked = ["--host", "127.0.0.1", "--port", &port.to_string()];
+    for _ in 0..200 {
+        if process::succeeds(&is_ready.to_string_lossy(), &asked) {
+            return Ok((child, port));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    bail!("PostgreSQL lets nobody in after ten seconds")
 }
 
 /// Waits until somebody listens there.

@@ -11,7 +11,7 @@ use super::Operation;
 use super::contender::Contender;
 use crate::process;
 
-/// Threads of wrk: as many as it needs to keep two processors busy.
+/// Threads of wrk: as many as it needs to keep two processors busy. With more servers, one for each.
 const THREADS: u32 = 2;
 
 /// Ticks in a second in which the kernel counts processor time (`USER_HZ`, the same on every Linux).
@@ -63,7 +63,10 @@ pub(super) fn run(
     let load = contender
         .load(operation)
         .context("this contender does not do that")?;
-    let threads = THREADS.min(connections);
+    let addresses = contender.addresses();
+    let threads = THREADS
+        .max(u32::try_from(addresses.len())?)
+        .min(connections);
     let mut command = Command::new("wrk");
     command
         .args(["--threads", &threads.to_string()])
@@ -71,16 +74,18 @@ pub(super) fn run(
         .args(["--duration", &format!("{seconds}s"), "--timeout", "10s"])
         .arg("--script")
         .arg(process::root().join("bench/wrk/requests.lua"))
+        .env("ADDRESSES", addresses.join(" "))
         .arg(contender.url())
         .arg("--")
         .arg(threads.to_string());
     for (weight, file) in load {
         command.arg(weight.to_string()).arg(file);
     }
-    let (server, backend) = contender.processes();
+    let (servers, backend) = contender.processes();
     let used = || -> Result<(f64, f64)> {
         let backend = backend.map_or(Ok(0.0), seconds_of_family)?;
-        Ok((seconds_of(server)?, backend))
+        let servers = servers.iter().map(|server| seconds_of(*server));
+        Ok((servers.sum::<Result<f64>>()?, backend))
     };
     let before = used()?;
     let output = process::output(&mut command)?;

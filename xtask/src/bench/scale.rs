@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
     for ((filled, sessions), place) in filled.iter().zip(sizes).zip(0..) {
         cold(&stage, place, sessions, &filled.short, &mut outcome)?;
         let in_memory = &filled.short[..filled.short.len().min(IN_MEMORY)];
-        fill(&stage.contenders[place], in_memory)?;
+        fill(&stage.contenders[place].server, in_memory)?;
     }
     let connections = arguments.connections.first().copied().unwrap_or(32);
     for operation in [

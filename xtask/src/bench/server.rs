@@ -90,6 +90,15 @@ pub(super) fn lastseen(
     database: &Path,
     settings: &[&str],
 ) -> Result<(Server, Figures)> {
+    lastseen_over(name, &format!("sqlite:{}", database.display()), settings)
+}
+
+/// The same over a database as `--database` names it.
+pub(super) fn lastseen_over(
+    name: &str,
+    database: &str,
+    settings: &[&str],
+) -> Result<(Server, Figures)> {
     let address = format!("127.0.0.1:{}", free_port()?);
     let server = Server::start(
         name,
@@ -97,8 +106,7 @@ pub(super) fn lastseen(
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(["--metrics-listen", &address])
             .args(settings)
-            .arg("--database")
-            .arg(format!("sqlite:{}", database.display())),
+            .args(["--database", database]),
     )?;
     Ok((server, Figures { address }))
 }
