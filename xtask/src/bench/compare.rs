@@ -206,7 +206,7 @@ fn alone(stage: &mut Stage, filled: &Filled, outcome: &mut Outcome) -> Result<()
     for what in ["in memory", "not in memory"] {
         let sessions = sessions.next().context("too few sessions to end")?;
         if what == "in memory" {
-            fill(lastseen, sessions)?;
+            fill(&lastseen.server, sessions)?;
         }
         let file = lastseen.take_ends(sessions.len())?;
         let ended = Probe {
