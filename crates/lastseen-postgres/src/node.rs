@@ -4,7 +4,8 @@
 //! | file | what lives there |
 //! | --- | --- |
 //! | `node/protocol.rs` | the rules: when a lease runs, when a change is answered; checked in `protocol/model.rs` |
-//! | `node/driver.rs`, `node/driver/` | the thread that does what the rules say: joining, following, waiting for others |
+//! | `node/driver.rs`, `node/driver/` | what does as the rules say: joining, following, waiting for others |
+//! | `node/thread.rs` | the thread that it runs on, also after a mistake |
 //! | `node/notification.rs` | how nodes hear of each other: [`Notify`] |
 //! | `node/lease.rs`, `node/clock.rs` | the lease, where every validation sees it, and the clock that it goes by |
 //! | `node/message.rs`, `node/snapshot.rs`, `node/statements.rs` | what is said, seen and asked |
@@ -22,6 +23,7 @@ mod notification;
 mod protocol;
 mod snapshot;
 mod statements;
+mod thread;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -40,7 +42,6 @@ pub use self::facts::Facts;
 pub use self::figures::{Figures, Histogram};
 pub use self::protocol::Length;
 
-use self::driver::Driver;
 use self::figures::Counters;
 use self::lease::Shown;
 use self::notification::{Listen, Notification, Poll};
@@ -194,7 +195,7 @@ impl Nodes {
             .name("lastseen-node".into())
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || runtime.block_on(Driver::new(shared, received).run())
+                move || thread::run(&runtime, &shared, received)
             })?;
         let nodes = Arc::new(Self { shared, commands });
         database.set_confirm(Arc::clone(&nodes) as Arc<dyn Confirm>);

@@ -170,8 +170,19 @@ impl Driver {
         }
     }
 
+    /// One that knows nothing of what this one knew, but who it is.
+    pub(super) fn begun_anew(self) -> Self {
+        let mut node = self.node;
+        node.lost();
+        Self {
+            node,
+            registers: self.registers,
+            ..Self::new(self.shared, self.commands)
+        }
+    }
+
     /// Runs until nobody can say anything to it any more.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         loop {
             self.act();
             let wake = sleep(self.until_something_is_due());

@@ -14,6 +14,7 @@ async fn a_node_whose_ear_is_cut_loses_nothing() {
     let ada = Running::start(&place, Kind::default()).await;
     let deaf = Kind {
         direct: Some(link.address(&place)),
+        lease: Duration::from_secs(5),
         ..Kind::default()
     };
     let lise = Running::start(&place, deaf).await;
@@ -25,8 +26,10 @@ async fn a_node_whose_ear_is_cut_loses_nothing() {
     );
     assert!(ears.lines().count() >= 2, "{ears}");
     for number in 0..5 {
-        ada.end(id(number)).await.unwrap();
+        let taken = ada.end(id(number)).await.unwrap();
         assert!(lise.knows_of(id(number)));
+        // A deaf node renews ten times in a lease; whoever waits for it reads its row twenty times in one of his own.
+        assert!(taken < Duration::from_secs(2), "{taken:?}");
     }
     assert_eq!(ada.nodes.figures().waited_out, 0);
     assert_eq!(
@@ -76,6 +79,33 @@ async fn a_connection_that_is_lost_takes_lease_and_memory_with_it() {
     .await;
     ada.end(id(1)).await.unwrap();
     assert!(ada.knows_of(id(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_of_the_program_costs_the_node_its_term_and_nothing_else() {
+    let place = Cluster::shared().database();
+    let ada = Running::start(&place, Kind::default()).await;
+    let long = Kind {
+        lease: Duration::from_secs(5),
+        ..Kind::default()
+    };
+    let grace = Running::start(&place, long).await;
+    let (forgotten, term) = (grace.forgotten(), grace.lease.term());
+    grace.memory.stumble_over(id(1));
+    let taken = ada.end(id(1)).await.unwrap();
+    assert!(
+        taken < Duration::from_secs(5),
+        "{taken:?}: the lease ended with the mistake, and was not waited out"
+    );
+    until("another term runs", || {
+        grace.lease.term().is_some_and(|now| Some(now) > term)
+    })
+    .await;
+    assert!(grace.forgotten() > forgotten);
+    ada.end(id(2)).await.unwrap();
+    assert!(grace.knows_of(id(2)));
+    grace.end(id(3)).await.unwrap();
+    assert!(ada.knows_of(id(3)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

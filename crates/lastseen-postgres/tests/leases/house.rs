@@ -36,10 +36,22 @@ impl Entropy for Different {
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     followed: Mutex<Vec<Change>>,
+    /// The session whose change it cannot take.
+    stumbles_over: Mutex<Option<SessionId>>,
+}
+
+impl Memory {
+    /// From now on a change of this session is a mistake in the program.
+    pub(crate) fn stumble_over(&self, id: SessionId) {
+        *self.stumbles_over.lock() = Some(id);
+    }
 }
 
 impl Follower for Memory {
     fn follow(&self, change: &Change) {
+        if let (Change::Sessions(ids), Some(id)) = (change, *self.stumbles_over.lock()) {
+            assert!(!ids.contains(&id), "the mistake that the test asks for");
+        }
         self.followed.lock().push(change.clone());
     }
 }
