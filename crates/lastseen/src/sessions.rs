@@ -11,6 +11,7 @@ mod terminate;
 mod tidy;
 mod to_the_end;
 mod touch;
+mod turns;
 mod validate;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use cache::{Basis, Cache};
 use devices::Devices;
 use reads::Reads;
 use statistics::Counters;
+use turns::Turns;
 
 /// Every session of one store: creates, validates, lists, expires and terminates them.
 ///
@@ -51,6 +53,7 @@ struct Inner {
     cache: Cache,
     devices: Devices,
     reads: Reads,
+    turns: Turns,
     time: Time,
     counters: Counters,
     /// Held by the one flush that is under way.
@@ -127,6 +130,7 @@ impl Sessions {
             cache: Cache::new(settings.cache_memory, basis),
             devices: Devices::default(),
             reads: Reads::default(),
+            turns: Turns::default(),
             time,
             counters: Counters::default(),
             flushing: tokio::sync::Mutex::default(),

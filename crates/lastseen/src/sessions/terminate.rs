@@ -76,10 +76,11 @@ impl Sessions {
         }
     }
 
-    /// Ends every session in the account's list but `keep`, which must be one of them.
+    /// Ends every session in the account's list but `keep`, which must be one of them. Of two that want to be
+    /// kept at once, one is.
     ///
     /// # Errors
-    /// [`TerminateError::NotFound`] where `keep` is no session of the account.
+    /// [`TerminateError::NotFound`] where `keep` is no session in the account's list.
     pub async fn terminate_others(
         &self,
         account: &AccountKey,
@@ -88,15 +89,19 @@ impl Sessions {
         now: Timestamp,
     ) -> Result<u64, TerminateError> {
         let now = self.observe(now);
-        let mut sessions = self.inner.listed(account, now).await?;
-        if let Some(keep) = keep {
+        let Some(keep) = keep else {
+            return Ok(self.terminate_account(account, by, now).await?);
+        };
+        let end = async {
+            let mut sessions = self.inner.listed(account, now).await?;
             let all = sessions.len();
             sessions.retain(|session| session.id != keep);
             if sessions.len() == all {
                 return Err(TerminateError::NotFound);
             }
-        }
-        Ok(self.end_all_of(account, &sessions, by, now).await?)
+            Ok(self.end_all_of(account, &sessions, by, now).await?)
+        };
+        self.inner.turns.take(account, end).await
     }
 
     /// Ends every session in the account's list.

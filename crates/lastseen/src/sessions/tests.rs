@@ -10,7 +10,7 @@ use crate::conformance::nodes::{Call, NodeStore};
 use crate::conformance::people::{
     DAY, Dice, HOUR, House, LAPTOP, MORNING, account, after, person, settings, visit,
 };
-use crate::session::{EndedBy, Ending};
+use crate::session::{EndedBy, Ending, SessionId};
 use crate::sessions::{TerminateError, Verdict};
 use crate::store::memory::MemoryStore;
 use crate::store::{End, Store};
@@ -258,4 +258,38 @@ proptest! {
         }
         runtime.block_on(live_on_two_nodes(Arc::new(MemoryStore::new()), &steps, &dice));
     }
+}
+
+#[tokio::test]
+async fn of_two_devices_that_end_all_others_at_once_one_is_left() {
+    let node = Arc::new(NodeStore::sole(Arc::new(MemoryStore::new())));
+    let house = House::open(Arc::clone(&node) as Arc<dyn Store>).await;
+    let ada = person("ada");
+    let laptop = house.sign_in(&ada, MORNING).await;
+    let phone = house.sign_in(&ada, MORNING).await;
+    assert_eq!(house.listed(&ada, None, after(1)).await.len(), 2);
+    let end_others = |keep: SessionId| {
+        let (sessions, key) = (house.sessions.clone(), ada.key.clone());
+        tokio::spawn(async move {
+            sessions
+                .terminate_others(&key, Some(keep), EndedBy::Command, after(1))
+                .await
+        })
+    };
+    let gate = node.hold(Call::Ended);
+    let first = end_others(laptop.session.id);
+    // The store has ended the phone's session, and memory has not heard it yet.
+    gate.reached().await;
+    let second = end_others(phone.session.id);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    assert_eq!(first.await.unwrap().unwrap(), 1);
+    assert!(matches!(
+        second.await.unwrap(),
+        Err(TerminateError::NotFound)
+    ));
+    assert!(house.accepts(&laptop.token, after(2)).await);
+    assert!(!house.accepts(&phone.token, after(2)).await);
 }
