@@ -175,6 +175,24 @@ impl ApplicationStore for PostgresApplicationStore {
         Ok(taken.await?)
     }
 
+    async fn links(
+        &self,
+        after: Option<[u8; 16]>,
+        limit: u32,
+    ) -> Result<Vec<StoredLink>, Unavailable> {
+        let after = after.as_ref().map_or(&[][..], |after| &after[..]);
+        let rows = self
+            .database
+            .query(
+                "SELECT secret_hash, application, session, expires_at, id FROM application_link
+                 WHERE id > $1 ORDER BY id LIMIT $2",
+                &[(&after, Type::BYTEA), (&i64::from(limit), Type::INT8)],
+            )
+            .await?;
+        let read = |row: &Row| read_link(read_bytes(row, 4)?, row);
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
     async fn set_way_back(
         &self,
         way_back: StoredWayBack,

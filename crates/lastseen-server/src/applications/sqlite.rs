@@ -167,6 +167,26 @@ impl ApplicationStore for SqliteApplicationStore {
             .await
     }
 
+    async fn links(
+        &self,
+        after: Option<[u8; 16]>,
+        limit: u32,
+    ) -> Result<Vec<StoredLink>, Unavailable> {
+        let after = after.map_or(Vec::new(), |after| after.to_vec());
+        self.tables
+            .read(move |transaction| {
+                let rows = transaction
+                    .prepare_cached(
+                        "SELECT secret_hash, application, session, expires_at, id FROM application_link
+                         WHERE id > ?1 ORDER BY id LIMIT ?2",
+                    )?
+                    .query_map(params![after, limit], |row| read_link(row.get(4)?, row))?
+                    .collect::<Result<_, _>>()?;
+                Ok(rows)
+            })
+            .await
+    }
+
     async fn set_way_back(
         &self,
         way_back: StoredWayBack,
@@ -283,17 +303,19 @@ fn find_link(transaction: &Transaction<'_>, id: [u8; 16]) -> Result<Option<Store
         .prepare_cached(
             "SELECT secret_hash, application, session, expires_at FROM application_link WHERE id = ?1",
         )?
-        .query_row([id], |row| {
-            Ok(StoredLink {
-                id,
-                secret_hash: SecretHash::from_bytes(row.get(0)?),
-                application: ApplicationId(row.get(1)?),
-                session: SessionId::from_bytes(row.get(2)?),
-                expires_at: Timestamp::from_millisecond(row.get(3)?),
-            })
-        })
+        .query_row([id], |row| read_link(id, row))
         .optional()?;
     Ok(found)
+}
+
+fn read_link(id: [u8; 16], row: &Row<'_>) -> rusqlite::Result<StoredLink> {
+    Ok(StoredLink {
+        id,
+        secret_hash: SecretHash::from_bytes(row.get(0)?),
+        application: ApplicationId(row.get(1)?),
+        session: SessionId::from_bytes(row.get(2)?),
+        expires_at: Timestamp::from_millisecond(row.get(3)?),
+    })
 }
 
 /// Reads a row; the inner error says that it cannot have been written by this program.

@@ -116,6 +116,14 @@ pub trait ApplicationStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<StoredLink>, Unavailable>;
 
+    /// Up to `limit` links that nobody has used, good or not, which follow `after` in the store's order. Fewer than
+    /// `limit` are the last.
+    async fn links(
+        &self,
+        after: Option<[u8; 16]>,
+        limit: u32,
+    ) -> Result<Vec<StoredLink>, Unavailable>;
+
     /// Keeps the way back from a session's pages in place of an earlier one, if its application is there.
     /// Forgets those that are of no use at `now`.
     async fn set_way_back(

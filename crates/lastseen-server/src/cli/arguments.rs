@@ -85,8 +85,7 @@ pub(crate) enum Command {
 
     /// Copies accounts, applications and sessions into another database, which is empty; everybody stays signed in
     ///
-    /// No server may work with either of them meanwhile. One that broke off is begun anew by asking for it again. Links
-    /// that nobody has followed yet and the counts of failed sign-ins are left behind.
+    /// No server may work with either of them meanwhile. One that broke off is begun anew by asking for it again.
     MigrateStore {
         /// The database to read: sqlite:PATH or postgres://...
         #[arg(value_name = "FROM")]

@@ -39,4 +39,4 @@ pub use service::{Refused, SignIn, SignedIn, Visitor};
 pub use set_up::{SetUpLink, SetUpRefused};
 pub use sqlite::SqliteSignInStore;
 pub use statistics::SignInStatistics;
-pub use store::{OfferedLink, SignInStore, StoredBrowser};
+pub use store::{OfferedLink, SignInStore, StoredBrowser, StoredCount};

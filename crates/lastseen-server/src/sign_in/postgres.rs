@@ -1,5 +1,7 @@
 //! What sign-in remembers, in PostgreSQL, where several nodes count at once.
 
+mod moving;
+
 use async_trait::async_trait;
 use lastseen::token::SecretHash;
 use lastseen::{AccountId, Timestamp, Unavailable};
@@ -8,7 +10,7 @@ use lastseen_postgres::tokio_postgres::types::Type;
 use lastseen_postgres::{Database, Error, Transaction};
 
 use super::known_browser::{BrowserMark, MOST_BROWSERS};
-use super::store::{OfferedLink, SignInStore, StoredBrowser};
+use super::store::{OfferedLink, SignInStore, StoredBrowser, StoredCount};
 use super::throttle::{Counter, Counters, Counts, Pressure, RecentFailures};
 
 /// Rows that one failure clears away, so that the tables shrink as fast as they can grow.
@@ -171,6 +173,42 @@ impl SignInStore for PostgresSignInStore {
         });
         kept.await?;
         Ok(())
+    }
+
+    async fn counted(
+        &self,
+        after: Option<Counter>,
+        limit: u32,
+    ) -> Result<Vec<(Counter, StoredCount)>, Unavailable> {
+        let after = after
+            .as_ref()
+            .map_or(&[][..], |after| &after.as_bytes()[..]);
+        let rows = self
+            .database
+            .query(
+                "SELECT counter, times, NULL::bigint FROM sign_in_failure WHERE counter > $1
+                 UNION ALL SELECT counter, NULL, empty_at FROM sign_in_pressure WHERE counter > $1
+                 ORDER BY counter LIMIT $2",
+                &[(&after, Type::BYTEA), (&i64::from(limit), Type::INT8)],
+            )
+            .await?;
+        Ok(rows
+            .iter()
+            .map(moving::read_counted)
+            .collect::<Result<_, _>>()?)
+    }
+
+    async fn restore_counted(
+        &self,
+        counted: Vec<(Counter, StoredCount)>,
+    ) -> Result<(), Unavailable> {
+        let restored = self.database.change(async |transaction| {
+            for (counter, count) in &counted {
+                moving::restore_one(&transaction, *counter, count).await?;
+            }
+            Ok(())
+        });
+        Ok(restored.await?)
     }
 
     async fn offer_set_up(

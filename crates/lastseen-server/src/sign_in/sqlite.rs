@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::known_browser::{BrowserMark, MOST_BROWSERS};
-use super::store::{OfferedLink, SignInStore, StoredBrowser};
+use super::store::{OfferedLink, SignInStore, StoredBrowser, StoredCount};
 use super::throttle::{Counter, Counters, Counts, Pressure, RecentFailures};
 use crate::storage::sqlite::Tables;
 
@@ -197,6 +197,55 @@ impl SignInStore for SqliteSignInStore {
             .await
     }
 
+    async fn counted(
+        &self,
+        after: Option<Counter>,
+        limit: u32,
+    ) -> Result<Vec<(Counter, StoredCount)>, Unavailable> {
+        let after = after.map_or(Vec::new(), |after| after.as_bytes().to_vec());
+        self.tables
+            .read(move |transaction| {
+                let rows = transaction
+                    .prepare_cached(
+                        "SELECT counter, times, NULL FROM sign_in_failure WHERE counter > ?1
+                         UNION ALL SELECT counter, NULL, empty_at FROM sign_in_pressure WHERE counter > ?1
+                         ORDER BY counter LIMIT ?2",
+                    )?
+                    .query_map(params![after, limit], |row| {
+                        let times: Option<Vec<u8>> = row.get(1)?;
+                        let count = match times {
+                            Some(times) => StoredCount::Failures(read_times(&times).collect()),
+                            None => StoredCount::Pressure(Timestamp::from_millisecond(row.get(2)?)),
+                        };
+                        Ok((Counter::from_bytes(row.get(0)?), count))
+                    })?
+                    .collect::<Result<_, _>>()?;
+                Ok(rows)
+            })
+            .await
+    }
+
+    async fn restore_counted(
+        &self,
+        counted: Vec<(Counter, StoredCount)>,
+    ) -> Result<(), Unavailable> {
+        self.tables
+            .write(move |transaction| {
+                for (counter, count) in counted {
+                    match count {
+                        StoredCount::Failures(times) => {
+                            write_failures(transaction, counter, &RecentFailures::kept(times))?;
+                        }
+                        StoredCount::Pressure(empty_at) => {
+                            write_pressure(transaction, counter, empty_at)?;
+                        }
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
     async fn offer_set_up(
         &self,
         link: OfferedLink,
@@ -248,13 +297,14 @@ fn read_failures(
         .query_row([counter.as_bytes()], |row| row.get(0))
         .optional()?;
     let times = times.unwrap_or_default();
+    Ok(RecentFailures::at(read_times(&times), now))
+}
+
+fn read_times(times: &[u8]) -> impl Iterator<Item = Timestamp> {
     let (times, _rest) = times.as_chunks::<8>();
-    Ok(RecentFailures::at(
-        times
-            .iter()
-            .map(|time| Timestamp::from_millisecond(i64::from_be_bytes(*time))),
-        now,
-    ))
+    times
+        .iter()
+        .map(|time| Timestamp::from_millisecond(i64::from_be_bytes(*time)))
 }
 
 fn write_counts(
@@ -266,15 +316,20 @@ fn write_counts(
     if let (Some(counter), Some(own)) = (counters.known_visitor, &counts.known_visitor) {
         write_failures(transaction, counter, own)?;
     }
+    write_pressure(transaction, counters.name, counts.name.empty_at())
+}
+
+fn write_pressure(
+    transaction: &Transaction<'_>,
+    counter: Counter,
+    empty_at: Timestamp,
+) -> Result<(), Error> {
     transaction
         .prepare_cached(
             "INSERT INTO sign_in_pressure (counter, empty_at) VALUES (?1, ?2)
              ON CONFLICT DO UPDATE SET empty_at = excluded.empty_at",
         )?
-        .execute(params![
-            counters.name.as_bytes(),
-            counts.name.empty_at().as_millisecond()
-        ])?;
+        .execute(params![counter.as_bytes(), empty_at.as_millisecond()])?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use lastseen::token::SecretHash;
 use lastseen::{AccountId, Timestamp, Unavailable};
 
 use super::known_browser::BrowserMark;
-use super::throttle::{Counters, Counts};
+use super::throttle::{Counter, Counters, Counts};
 
 /// Keeps what sign-in has to remember over a restart. What it answers is durable.
 ///
@@ -61,6 +61,20 @@ pub trait SignInStore: Send + Sync + 'static {
     /// Keeps browsers as another store had them; their accounts are there.
     async fn restore_browsers(&self, browsers: Vec<StoredBrowser>) -> Result<(), Unavailable>;
 
+    /// Up to `limit` counts of failures, whether they still count or not, which follow the one of `after` in the store's
+    /// order. Fewer than `limit` are the last.
+    async fn counted(
+        &self,
+        after: Option<Counter>,
+        limit: u32,
+    ) -> Result<Vec<(Counter, StoredCount)>, Unavailable>;
+
+    /// Keeps counts of failures as another store had them.
+    async fn restore_counted(
+        &self,
+        counted: Vec<(Counter, StoredCount)>,
+    ) -> Result<(), Unavailable>;
+
     /// Keeps what is left of a set-up link, for whichever process it is shown to; in place of `before`, one that
     /// this process offered earlier.
     ///
@@ -91,6 +105,15 @@ pub struct StoredBrowser {
     pub returned: bool,
     /// When it last signed in.
     pub last_used_at: Timestamp,
+}
+
+/// What is counted under one counter, as a store keeps it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum StoredCount {
+    /// When failures of a pair or of a known visitor were, oldest first; never none.
+    Failures(Vec<Timestamp>),
+    /// When all failures for a name are forgiven.
+    Pressure(Timestamp),
 }
 
 /// What is kept of a link that makes the first account.

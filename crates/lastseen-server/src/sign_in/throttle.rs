@@ -130,6 +130,11 @@ impl RecentFailures {
         Self(times)
     }
 
+    /// The failures at `times`, oldest first, whether they still count or not.
+    pub fn kept(times: Vec<Timestamp>) -> Self {
+        Self(times)
+    }
+
     /// When they were.
     pub fn times(&self) -> &[Timestamp] {
         &self.0

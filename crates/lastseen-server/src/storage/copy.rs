@@ -4,8 +4,8 @@
 //! filled says so itself from the first row to the last, nobody else opens it meanwhile, and a copy that broke off is
 //! begun anew by asking for it again.
 //!
-//! What lives for a minute or an hour is left behind: links into the pages that nobody has followed, the set-up link, and
-//! the counts of failed sign-ins.
+//! The set-up link is left behind: without an account there is nothing that is worth moving, and each start prints
+//! another link.
 
 use std::time::Duration;
 
@@ -81,7 +81,9 @@ pub(crate) async fn copy(
     let limits = copy_policies(from, to).await?;
     copied.accounts = copy_accounts(from, to).await?;
     copied.browsers = copy_browsers(from, to).await?;
+    copy_counts(from, to).await?;
     copied.applications = copy_applications(from, to).await?;
+    copy_links(from, to).await?;
     say(&copied);
     let mut said = Instant::now();
     let mut last = None;
@@ -173,6 +175,39 @@ async fn copy_browsers(from: &Storage, to: &Storage) -> Result<u64, NotCopied> {
         }
         if number < in_memory(STEP) {
             return Ok(copied);
+        }
+    }
+}
+
+/// Failures to sign in: whoever was to wait has to wait where it moves to, and nobody gets new tries by it.
+async fn copy_counts(from: &Storage, to: &Storage) -> Result<(), NotCopied> {
+    let mut last = None;
+    loop {
+        let counted = from.sign_in.counted(last, STEP).await?;
+        let number = counted.len();
+        last = counted.last().map(|(counter, _)| *counter);
+        if number > 0 {
+            to.sign_in.restore_counted(counted).await?;
+        }
+        if number < in_memory(STEP) {
+            return Ok(());
+        }
+    }
+}
+
+/// Links into the pages that nobody has followed.
+async fn copy_links(from: &Storage, to: &Storage) -> Result<(), NotCopied> {
+    let mut last = None;
+    loop {
+        let links = from.applications.links(last, STEP).await?;
+        let number = links.len();
+        last = links.last().map(|link| link.id);
+        for link in links {
+            // One of an application that is being removed has gone with the removal.
+            to.applications.add_link(link, Timestamp::EPOCH).await?;
+        }
+        if number < in_memory(STEP) {
+            return Ok(());
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::accounts::Password;
 use crate::accounts::testing::{GOOD_PASSWORD, visitor};
 use crate::app::{self, Limits, Services};
 use crate::applications::service::{ApplicationSignIn, OwnedClient};
-use crate::sign_in::{SignedIn, Visitor};
+use crate::sign_in::{Refused, SignedIn, Visitor};
 use crate::storage::testing::{Kind, TestStorage, settings};
 
 async fn services(database: &TestStorage, idle_timeout: &str) -> Services {
@@ -47,7 +47,12 @@ struct Grown {
     ended: Vec<String>,
     mark: Option<crate::sign_in::known_browser::BrowserMark>,
     key: String,
+    /// The secret of a link into the pages.
+    link: String,
 }
+
+/// The address that has guessed too often.
+const GUESSER: &str = "198.51.100.66";
 
 /// Accounts, sessions of every kind and applications, under two policies.
 async fn grow(database: &TestStorage) -> Grown {
@@ -88,7 +93,27 @@ async fn grow(database: &TestStorage) -> Grown {
         .applications
         .begin_session(forum.unwrap().unwrap(), of_bob)
         .await;
-    good.push(begun.unwrap().0.token.reveal());
+    let (begun, _) = begun.unwrap();
+    good.push(begun.token.reveal());
+    let forum = services.applications.authenticate(key.as_bytes()).await;
+    let link = services
+        .applications
+        .make_link(
+            &forum.unwrap().unwrap(),
+            &begun.session.account.key,
+            begun.session.id,
+        )
+        .await
+        .unwrap();
+    let link = link.path.rsplit('/').next().unwrap().to_owned();
+    for _ in 0..10 {
+        let wrong = Password::new("wrong");
+        let guesser = visitor(GUESSER);
+        let refused = services
+            .sign_in
+            .sign_in("ada".into(), wrong, false, guesser);
+        assert!(refused.await.is_err());
+    }
     // A use that is on record apart from the sign-in.
     assert!(accepts(&services, &good[0]).await);
     services.sessions.flush(services.clock.now()).await.unwrap();
@@ -97,6 +122,7 @@ async fn grow(database: &TestStorage) -> Grown {
         ended: vec![ended.token.reveal(), of_grace.token.reveal()],
         mark: new.mark,
         key,
+        link,
     }
 }
 
@@ -184,6 +210,20 @@ async fn a_grown_installation_moves_and_everybody_stays_signed_in(
     let again = sign_in(&moved, "ada", back).await;
     assert!(accepts(&moved, &again.token.reveal()).await);
     assert!(!accepts(&moved, &grown.good[1]).await);
+    // Who has guessed too often has, also where it moved to.
+    let password = Password::new(GOOD_PASSWORD);
+    let guesser = visitor(GUESSER);
+    let refused = moved
+        .sign_in
+        .sign_in("ada".into(), password, false, guesser);
+    let refused = refused.await.unwrap_err();
+    assert!(matches!(refused, Refused::TooMany(_)), "{refused:?}");
+    // A link that was given out before still leads to its session, once.
+    let secret = grown.link.as_bytes();
+    let followed = moved.applications.follow_link(secret, None).await.unwrap();
+    assert_eq!(&*followed.unwrap().session.account.name, "Bob");
+    let again = moved.applications.follow_link(secret, None).await.unwrap();
+    assert!(again.is_none());
     assert!(moved.accounts.find("grace").await.unwrap().disabled);
     // The key counts, and no number of an application is given away twice.
     let key = grown.key.as_bytes();
