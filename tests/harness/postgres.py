@@ -41,17 +41,17 @@ class Cluster:
             os.chown(self.home, owner.pw_uid, owner.pw_gid)
         self.data = self.home / "data"
         subprocess.run(
-            [
-                *as_postgres(),
-                *(str(PROGRAMS / "initdb"), "--pgdata", str(self.data), "--username", ROLE),
-                *("--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd="/",
+            [*as_postgres(), *self._fill()], check=True, stdout=subprocess.DEVNULL, cwd="/"
         )
         self.port = free_port()
         self.start()
+
+    def _fill(self) -> list[str]:
+        """The command that makes the data."""
+        return [
+            *(str(PROGRAMS / "initdb"), "--pgdata", str(self.data), "--username", ROLE),
+            *("--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
+        ]
 
     def start(self) -> None:
         """Starts it and waits until it answers."""
@@ -129,6 +129,25 @@ class Cluster:
         name = f"lastseen_{next(self._names)}"
         Database(self, "postgres").ask(f"CREATE DATABASE {name}")
         return Database(self, name)
+
+
+class Standby(Cluster):
+    """Another server, which follows a cluster until it is promoted."""
+
+    def __init__(self, primary: Cluster) -> None:
+        self.primary = primary
+        super().__init__(*primary.settings)
+
+    def _fill(self) -> list[str]:
+        return [
+            *(str(PROGRAMS / "pg_basebackup"), "--pgdata", str(self.data), "--write-recovery-conf"),
+            *("--host", "127.0.0.1", "--port", str(self.primary.port), "--username", ROLE),
+            *("--checkpoint", "fast", "--no-sync"),
+        ]
+
+    def promote(self) -> None:
+        """Takes over, on a timeline of its own."""
+        assert Database(self, "postgres").ask("SELECT pg_promote()") == "t"
 
 
 class Database:
