@@ -1,4 +1,9 @@
-"""A wire between two programs, which a test can cut, slow down and mend."""
+"""A wire between two programs, which a test can cut, slow down and mend.
+
+It is a program of the tests and no network namespace: those need rights that a container in CI has not. What it does
+not show is a kernel whose packets are never acknowledged; whatever waits for the database here is bounded by a clock
+of the program's own, and not by the kernel's patience.
+"""
 
 from __future__ import annotations
 
