@@ -8,8 +8,8 @@ use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method};
 use lastseen::{
-    Clock, Entropy, Session, SessionId, SessionToken, Sessions, Timestamp, Unavailable, Verdict,
-    Visit,
+    Clock, Entropy, Session, SessionId, SessionToken, SessionView, Sessions, Timestamp,
+    Unavailable, Verdict, Visit,
 };
 
 use crate::caller::{Credential, client_description, peer_address};
@@ -223,6 +223,24 @@ impl SessionsContext {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<Option<CurrentSession>, Unavailable> {
+        let read = |session: SessionView<'_>, _| session.to_session();
+        let accepted = self.accept(headers, extensions, read).await?;
+        Ok(accepted.map(|accepted| CurrentSession {
+            session: accepted.answer,
+            now: accepted.now,
+            owns_cookie: accepted.owns_cookie,
+            context: self.clone(),
+        }))
+    }
+
+    /// Checks the token of a request, where it carries one, and lets `read` look at the session where it lies, at the
+    /// instant of the request: see [`Sessions::validate_with`].
+    pub(crate) async fn accept<Answer>(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        read: impl Fn(SessionView<'_>, Timestamp) -> Answer,
+    ) -> Result<Option<Accepted<Answer>>, Unavailable> {
         let (token, owns_cookie) = match Credential::of(headers, self.cookie()) {
             Credential::Nothing | Credential::Unclear => return Ok(None),
             Credential::Cookie(token) => (token, true),
@@ -230,16 +248,17 @@ impl SessionsContext {
         };
         let now = self.now();
         let visit = self.visit(headers, extensions);
-        match self.sessions().validate(token, &visit, now).await? {
-            Verdict::Active(session) => {
+        let read = |session: SessionView<'_>| (session.id, read(session, now));
+        let verdict = self.sessions().validate_with(token, &visit, now, read);
+        match verdict.await? {
+            Verdict::Active((id, answer)) => {
                 if let Some(seen) = extensions.get::<SeenSession>() {
-                    seen.note(session.id);
+                    seen.note(id);
                 }
-                Ok(Some(CurrentSession {
-                    session,
+                Ok(Some(Accepted {
+                    answer,
                     now,
                     owns_cookie,
-                    context: self.clone(),
                 }))
             }
             Verdict::Refused(_) => Ok(None),
@@ -265,6 +284,15 @@ impl<S: Sync> FromRequestParts<S> for SessionsContext {
     }
 }
 
+/// What came of the token of a request: it was accepted.
+pub(crate) struct Accepted<Answer> {
+    /// What was read of the session.
+    pub(crate) answer: Answer,
+    /// The instant of this request.
+    now: Timestamp,
+    owns_cookie: bool,
+}
+
 /// A place for the id of the session that a request is made under, for whoever logs requests.
 ///
 /// A layer further out puts one into the request's extensions, keeps a clone, and reads it when the answer is there. Only
@@ -285,7 +313,7 @@ impl SeenSession {
     }
 }
 
-fn in_extensions(parts: &Parts) -> Result<&SessionsContext, Problem> {
+pub(crate) fn in_extensions(parts: &Parts) -> Result<&SessionsContext, Problem> {
     parts
         .extensions
         .get::<SessionsContext>()

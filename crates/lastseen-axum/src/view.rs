@@ -9,14 +9,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 use std::sync::Arc;
 
-use lastseen::{Account, Device, Product, Session, Status, Timestamp};
+use lastseen::{Account, Device, Product, Session, SessionView, Status, Timestamp};
 
 /// Length of an instant in text: `2026-11-24T09:00:00.000Z`.
 const INSTANT_BYTES: usize = 24;
 
 /// Writes a session as JSON, as the contract has it, at the instant `now`.
 pub fn write_session(out: &mut Vec<u8>, session: &Session, is_current: bool, now: Timestamp) {
-    SessionsWriter::new(out).write(session, is_current, now);
+    SessionsWriter::new(out).write(session.view(), is_current, now);
 }
 
 /// Writes sessions, one after the other.
@@ -42,27 +42,32 @@ impl<'out, 'session> SessionsWriter<'out, 'session> {
     }
 
     /// Adds a session, as [`write_session`] does.
-    pub(crate) fn write(&mut self, session: &'session Session, is_current: bool, now: Timestamp) {
+    pub(crate) fn write(
+        &mut self,
+        session: SessionView<'session>,
+        is_current: bool,
+        now: Timestamp,
+    ) {
         let out = &mut *self.out;
         out.extend_from_slice(b"{\"id\":\"");
         // The text of an id has letters and digits only.
         out.extend_from_slice(&session.id.to_text());
         out.extend_from_slice(b"\",\"account\":{\"id\":");
-        self.accounts.write(out, &session.account, write_account);
+        self.accounts.write(out, session.account, write_account);
         out.extend_from_slice(match (is_current, session.status(now)) {
             (true, Status::Active) => b"},\"current\":true,\"status\":\"active\"".as_slice(),
             (false, Status::Active) => b"},\"current\":false,\"status\":\"active\"",
             (true, Status::Expired) => b"},\"current\":true,\"status\":\"expired\"",
             (false, Status::Expired) => b"},\"current\":false,\"status\":\"expired\"",
         });
-        self.devices.write(out, &session.device, write_device);
+        self.devices.write(out, session.device, write_device);
         write_address(out, session.ip_address);
         out.extend_from_slice(if session.remembered {
             b",\"remembered\":true".as_slice()
         } else {
             b",\"remembered\":false"
         });
-        write_times(out, session, &mut self.calendars);
+        write_times(out, &session, &mut self.calendars);
         out.extend_from_slice(b",\"time_left_seconds\":");
         write_number(out, session.time_left(now).as_secs());
         out.push(b'}');
@@ -125,8 +130,13 @@ pub const USUAL_BYTES: usize = 640;
 /// A session as JSON.
 #[must_use]
 pub fn session_json(session: &Session, is_current: bool, now: Timestamp) -> Vec<u8> {
+    view_json(session.view(), is_current, now)
+}
+
+/// The same of a session that is only looked at.
+pub(crate) fn view_json(session: SessionView<'_>, is_current: bool, now: Timestamp) -> Vec<u8> {
     let mut out = Vec::with_capacity(USUAL_BYTES);
-    write_session(&mut out, session, is_current, now);
+    SessionsWriter::new(&mut out).write(session, is_current, now);
     out
 }
 
@@ -309,7 +319,7 @@ fn needs_escape(byte: u8) -> bool {
 }
 
 /// Writes the three instants in one piece, since each step on the way to the buffer costs as much as half an instant.
-fn write_times(out: &mut Vec<u8>, session: &Session, calendars: &mut [Calendar; 3]) {
+fn write_times(out: &mut Vec<u8>, session: &SessionView<'_>, calendars: &mut [Calendar; 3]) {
     const TEMPLATE: &[u8; 122] = b",\"created_at\":\"0000-00-00T00:00:00.000Z\",\"last_updated\":\"0000-00-00T00:00:00.000Z\",\"expires_at\":\"0000-00-00T00:00:00.000Z\"";
     let mut text = *TEMPLATE;
     let [created, used, expires] = calendars;

@@ -17,7 +17,7 @@ use lastseen::{ClientDescription, DeviceParser, NewSession, SessionId, SessionTo
 use sha2::{Digest, Sha256};
 
 use support::{
-    Generated, HINTS, NOW, Repeatable, USER_AGENT, VISIT, at_once, open, validate, warm,
+    Generated, HINTS, NOW, Repeatable, USER_AGENT, VISIT, at_once, look, open, validate, warm,
 };
 
 #[global_allocator]
@@ -95,10 +95,17 @@ fn one_hash_and_one_look_up(bencher: Bencher<'_, '_>, count: u64) {
     });
 }
 
-/// A token that is accepted, as a request brings it: parse, hash, look up, compare, judge, record the use, hand out the
-/// session.
+/// A token that is accepted, as a request brings it: parse, hash, look up, compare, judge, record the use, and look at
+/// the session where it lies, as `GET /api/v1/session` does.
 #[divan::bench(args = SIZES, sample_count = 4_000, sample_size = 100)]
 fn validate_hit(bencher: Bencher<'_, '_>, count: u64) {
+    let warm = Warm::of(count);
+    bencher.bench(|| look(&warm.sessions, black_box(warm.token())));
+}
+
+/// The same where the session is handed out, with a share in its account and its device.
+#[divan::bench(args = SIZES, sample_count = 4_000, sample_size = 100)]
+fn validate_hit_and_keep(bencher: Bencher<'_, '_>, count: u64) {
     let warm = Warm::of(count);
     bencher.bench(|| validate(&warm.sessions, black_box(warm.token())));
 }

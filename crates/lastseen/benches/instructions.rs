@@ -11,7 +11,7 @@ use std::sync::Arc;
 use lastseen::{ClientDescription, DeviceParser, NewSession, SessionToken, Timestamp};
 
 use support::{
-    Generated, HINTS, NOW, Repeatable, USER_AGENT, VISIT, at_once, open, validate, warm,
+    Generated, HINTS, NOW, Repeatable, USER_AGENT, VISIT, at_once, look, open, validate, warm,
 };
 
 /// How often the operation is done: enough that what happens now and then (a table grows) is spread thin.
@@ -25,6 +25,7 @@ type Operation = (&'static str, fn());
 const OPERATIONS: &[Operation] = &[
     ("token_parse", token_parse),
     ("validate_hit", validate_hit),
+    ("validate_hit_and_keep", validate_hit_and_keep),
     ("validate_hit_and_touch", validate_hit_and_touch),
     ("validate_miss", validate_miss),
     ("validate_malformed", validate_malformed),
@@ -65,6 +66,13 @@ fn token_parse() {
 }
 
 fn validate_hit() {
+    let (sessions, tokens) = warm(SESSIONS, 10);
+    measured(&mut |time| {
+        black_box(look(&sessions, black_box(&tokens[time])));
+    });
+}
+
+fn validate_hit_and_keep() {
     let (sessions, tokens) = warm(SESSIONS, 10);
     measured(&mut |time| {
         black_box(validate(&sessions, black_box(&tokens[time])));

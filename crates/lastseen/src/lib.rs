@@ -33,7 +33,7 @@ pub mod token;
 pub use account::{Account, AccountId, AccountKey, AccountSource, ApplicationId};
 pub use device::{ClientDescription, ClientHints, Device, DeviceParser, Product};
 pub use policy::{Policy, Settings};
-pub use session::{EndedBy, Ending, Session, SessionId, Status, Visit};
+pub use session::{EndedBy, Ending, Session, SessionId, SessionView, Status, Visit};
 pub use sessions::{
     Created, Cursor, NewSession, Overview, Page, Refusal, Scan, Sessions, Statistics,
     TerminateError, Tidied, Verdict, to_the_end,

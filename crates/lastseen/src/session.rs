@@ -197,14 +197,55 @@ pub struct Session {
     pub expired: bool,
 }
 
+/// A session as it was at one instant, for somebody who only looks: a [`Session`] that shares account and device
+/// with whoever shows it, and goes when that does.
+///
+/// [`Sessions::validate_with`](crate::Sessions::validate_with) shows one where it lies.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionView<'a> {
+    /// As [`Session::id`].
+    pub id: SessionId,
+    /// As [`Session::account`].
+    pub account: &'a Arc<Account>,
+    /// As [`Session::remembered`].
+    pub remembered: bool,
+    /// As [`Session::created_at`].
+    pub created_at: Timestamp,
+    /// As [`Session::last_used_at`].
+    pub last_used_at: Timestamp,
+    /// As [`Session::ip_address`].
+    pub ip_address: Option<IpAddr>,
+    /// As [`Session::device`].
+    pub device: &'a Arc<Device>,
+    /// As [`Session::expires_at`].
+    pub expires_at: Timestamp,
+    /// As [`Session::absolute_deadline`].
+    pub absolute_deadline: Timestamp,
+    /// As [`Session::expired`].
+    pub expired: bool,
+}
+
 impl Session {
+    /// The session for somebody who only looks.
+    #[inline]
+    pub fn view(&self) -> SessionView<'_> {
+        SessionView {
+            id: self.id,
+            account: &self.account,
+            remembered: self.remembered,
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+            ip_address: self.ip_address,
+            device: &self.device,
+            expires_at: self.expires_at,
+            absolute_deadline: self.absolute_deadline,
+            expired: self.expired,
+        }
+    }
+
     /// Whether the session can still be used at `now`: not from its deadline on.
     pub fn status(&self, now: Timestamp) -> Status {
-        if now < self.expires_at && !self.expired {
-            Status::Active
-        } else {
-            Status::Expired
-        }
+        status_of(self.expires_at, self.expired, now)
     }
 
     /// The time until it expires; zero once it has.
@@ -213,6 +254,46 @@ impl Session {
             Status::Active => self.expires_at.duration_since(now),
             Status::Expired => Duration::ZERO,
         }
+    }
+}
+
+impl SessionView<'_> {
+    /// The session for somebody who keeps it: with a share of its own in account and device.
+    #[inline]
+    pub fn to_session(&self) -> Session {
+        Session {
+            id: self.id,
+            account: Arc::clone(self.account),
+            remembered: self.remembered,
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+            ip_address: self.ip_address,
+            device: Arc::clone(self.device),
+            expires_at: self.expires_at,
+            absolute_deadline: self.absolute_deadline,
+            expired: self.expired,
+        }
+    }
+
+    /// Whether the session can still be used at `now`: not from its deadline on.
+    pub fn status(&self, now: Timestamp) -> Status {
+        status_of(self.expires_at, self.expired, now)
+    }
+
+    /// The time until it expires; zero once it has.
+    pub fn time_left(&self, now: Timestamp) -> Duration {
+        match self.status(now) {
+            Status::Active => self.expires_at.duration_since(now),
+            Status::Expired => Duration::ZERO,
+        }
+    }
+}
+
+fn status_of(expires_at: Timestamp, expired: bool, now: Timestamp) -> Status {
+    if now < expires_at && !expired {
+        Status::Active
+    } else {
+        Status::Expired
     }
 }
 

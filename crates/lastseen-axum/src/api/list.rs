@@ -47,7 +47,7 @@ pub fn page_json(page: &Page, current: Option<SessionId>, now: Timestamp) -> Vec
         if position > 0 {
             writer.out.push(b',');
         }
-        writer.write(session, Some(session.id) == current, now);
+        writer.write(session.view(), Some(session.id) == current, now);
     }
     out.extend_from_slice(b"],\"next_cursor\":");
     match &page.next {

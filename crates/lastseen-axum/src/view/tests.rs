@@ -177,7 +177,7 @@ proptest! {
         let mut writer = SessionsWriter::new(&mut together);
         let mut alone = b"before".to_vec();
         for (number, session) in sessions.iter().enumerate() {
-            writer.write(session, number == 1, NOW);
+            writer.write(session.view(), number == 1, NOW);
             alone.extend(session_json(session, number == 1, NOW));
         }
         prop_assert_eq!(String::from_utf8(together).unwrap(), String::from_utf8(alone).unwrap());

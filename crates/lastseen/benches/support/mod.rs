@@ -302,3 +302,15 @@ pub(crate) fn validate(sessions: &Sessions, token: &[u8]) -> lastseen::Session {
         other => panic!("the sessions of a bench are active, not {other:?}"),
     }
 }
+
+/// Validates a token that is accepted, and looks at its session without taking it along: which it is, whose, and until
+/// when.
+pub(crate) fn look(sessions: &Sessions, token: &[u8]) -> (SessionId, AccountSource, Timestamp) {
+    let verdict = at_once(sessions.validate_with(token, &VISIT, NOW, |session| {
+        (session.id, session.account.key.source, session.expires_at)
+    }));
+    match verdict {
+        Ok(lastseen::Verdict::Active(seen)) => seen,
+        other => panic!("the sessions of a bench are active, not {other:?}"),
+    }
+}

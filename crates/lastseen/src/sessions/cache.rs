@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use crate::account::{AccountKey, AccountSource};
 use crate::policy::PolicyHistory;
-use crate::session::{Session, SessionId};
+use crate::session::{Session, SessionId, SessionView};
 use crate::store::{Record, Term, Use};
 use crate::time::Timestamp;
 use crate::token::SecretHash;
@@ -45,8 +45,8 @@ pub(super) use partition::Partition;
 use partition::Place;
 
 /// Bits of a session id that choose its partition: enough locks that two processors hardly meet, few
-/// enough that an empty cache is small.
-const PARTITION_BITS: u32 = 10;
+/// enough that what leads to the sessions, a table to each partition, is small beside them.
+const PARTITION_BITS: u32 = 8;
 
 /// What a cached session takes at most, in bytes, its share of tables and of its account included.
 /// Measured by `bench/`; turns `cache_memory` into a number of sessions.
@@ -59,6 +59,8 @@ const SMALLEST_LIMIT: usize = 16;
 pub(super) trait Lock: Send + Sync {
     fn new(partition: Partition) -> Self;
     fn with<Answer>(&self, act: impl FnOnce(&mut Partition) -> Answer) -> Answer;
+    /// Has the processor fetch the lock and what lies beside it, without waiting for that.
+    fn approach(&self) {}
 }
 
 impl Lock for parking_lot::Mutex<Partition> {
@@ -69,16 +71,42 @@ impl Lock for parking_lot::Mutex<Partition> {
     fn with<Answer>(&self, act: impl FnOnce(&mut Partition) -> Answer) -> Answer {
         act(&mut self.lock())
     }
+
+    #[inline]
+    fn approach(&self) {
+        // What it says does not matter, only that it is read.
+        std::hint::black_box(self.is_locked());
+    }
 }
 
 /// Sessions in memory, in partitions by the first bits of their ids.
 #[derive(Debug)]
 pub(super) struct Cache<Guard = parking_lot::Mutex<Partition>> {
-    partitions: Box<[Guard]>,
+    partitions: Box<[Aligned<Guard>]>,
     /// How many sessions a partition may hold.
     limit: usize,
     /// What answers rest on.
     basis: Basis,
+}
+
+/// A lock that shares no line of the processor's cache with another.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Aligned<Guard>(Guard);
+
+impl<Guard: Lock> Lock for Aligned<Guard> {
+    fn new(partition: Partition) -> Self {
+        Self(Guard::new(partition))
+    }
+
+    fn with<Answer>(&self, act: impl FnOnce(&mut Partition) -> Answer) -> Answer {
+        self.0.with(act)
+    }
+
+    #[inline]
+    fn approach(&self) {
+        self.0.approach();
+    }
 }
 
 /// The right to cache what is about to be read, as long as nothing was written since.
@@ -121,13 +149,13 @@ pub(super) struct Shown<'a> {
 
 /// What the cache knows of a token.
 #[derive(Debug)]
-pub(super) enum Known {
-    /// Active, and its use is recorded.
-    Active(Session),
+pub(super) enum Known<Answer> {
+    /// Active, and its use is recorded. With what was read of the session while its partition was locked.
+    Active(Answer),
     /// The same, and the use must be written before this is answered: see [`Haste`].
-    ActiveOnceWritten(Session),
+    ActiveOnceWritten(Answer),
     /// Its deadline has passed: it is refused.
-    Expired(Session),
+    Expired(Passed),
     /// The session is there; the secret is not its secret.
     WrongSecret,
     /// The session is there; its account is of another source than that of whoever asks.
@@ -138,6 +166,15 @@ pub(super) enum Known {
     Nothing,
 }
 
+/// By what a session is expired.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Passed {
+    /// The last use that the verdict went by.
+    pub(super) last_used_at: Timestamp,
+    /// The deadline that has passed.
+    pub(super) expires_at: Timestamp,
+}
+
 impl<Guard: Lock> Cache<Guard> {
     /// An empty cache of about `memory` bytes, that answers on this basis.
     pub(super) fn new(memory: u64, basis: Basis) -> Self {
@@ -145,7 +182,7 @@ impl<Guard: Lock> Cache<Guard> {
         let limit = memory / BYTES_PER_SESSION / partitions;
         Self {
             partitions: (0..partitions)
-                .map(|_| Guard::new(Partition::default()))
+                .map(|_| Lock::new(Partition::default()))
                 .collect(),
             limit: usize::try_from(limit)
                 .unwrap_or(usize::MAX)
@@ -159,14 +196,25 @@ impl<Guard: Lock> Cache<Guard> {
         &self.basis
     }
 
-    fn partition(&self, bits: u16) -> &Guard {
+    fn partition(&self, bits: u16) -> &Aligned<Guard> {
         &self.partitions[(usize::from(bits) * self.partitions.len()) >> u16::BITS]
+    }
+
+    /// Says that [`Cache::use_session`] will ask for this session in a moment.
+    #[inline]
+    pub(super) fn approach(&self, id: SessionId) {
+        self.partition(id.partition()).approach();
     }
 
     /// Judges a token by what is cached and, where it is accepted, records the use, and counts it where nothing is left
     /// to be done.
     #[inline]
-    pub(super) fn use_session(&self, shown: Shown<'_>, brought: &Brought) -> Known {
+    pub(super) fn use_session<Answer>(
+        &self,
+        shown: Shown<'_>,
+        brought: &Brought,
+        read: impl Fn(SessionView<'_>) -> Answer,
+    ) -> Known<Answer> {
         let Some(history) = self.basis.answers() else {
             return Known::Nothing;
         };
@@ -176,7 +224,7 @@ impl<Guard: Lock> Cache<Guard> {
                 .filter(|(entry, _)| !entry.doubtful)
             {
                 Some((_, place)) => {
-                    let known = judge(partition, place, shown, brought, &history);
+                    let known = judge(partition, place, shown, brought, &history, read);
                     partition.accepted += u64::from(matches!(known, Known::Active(_)));
                     known
                 }
@@ -190,14 +238,15 @@ impl<Guard: Lock> Cache<Guard> {
     ///
     /// `None` where the partition was written since the read began, and the read does not count; unless it
     /// counts `regardless`, as one that began after the request came in: the promise lets it overlap a write.
-    pub(super) fn use_read(
+    pub(super) fn use_read<Answer>(
         &self,
         fill: &Fill,
         record: &Record,
         shown: Shown<'_>,
         brought: &Brought,
         regardless: bool,
-    ) -> Option<Known> {
+        read: impl Fn(SessionView<'_>) -> Answer,
+    ) -> Option<Known<Answer>> {
         let trusted = self.basis.still_runs(fill.term);
         let history = self.basis.policies();
         self.partition(fill.partition).with(|partition| {
@@ -208,7 +257,7 @@ impl<Guard: Lock> Cache<Guard> {
             let trusted = trusted && current && partition.ending == 0;
             let place = partition.put(record, !trusted);
             self.keep_within_limit(partition, Some(record.id));
-            Some(judge(partition, place, shown, brought, &history))
+            Some(judge(partition, place, shown, brought, &history, read))
         })
     }
 
@@ -464,15 +513,17 @@ impl<Guard: Lock> Cache<Guard> {
     }
 }
 
-/// Judges a token by the entry at `place` and, where it is accepted, records the use.
+/// Judges a token by the entry at `place` and, where it is accepted, records the use and lets `read` look at the
+/// session.
 #[inline]
-fn judge(
+fn judge<Answer>(
     partition: &mut Partition,
     place: Place,
     shown: Shown<'_>,
     brought: &Brought,
     history: &PolicyHistory,
-) -> Known {
+    read: impl Fn(SessionView<'_>) -> Answer,
+) -> Known<Answer> {
     let entry = partition.at(place);
     if !partition.is_authenticated_by(place, shown.hash) {
         return Known::WrongSecret;
@@ -487,7 +538,10 @@ fn judge(
         entry.last_used_at,
     );
     if before.expires_at() <= brought.at {
-        return Known::Expired(entry.session(history));
+        return Known::Expired(Passed {
+            last_used_at: entry.last_used_at,
+            expires_at: before.expires_at(),
+        });
     }
     let same_device = brought.device_fingerprint == 0
         || DeviceMark::of(brought.device_fingerprint) == entry.device_mark;
@@ -496,11 +550,11 @@ fn judge(
     }
     let hurry = before.idle < brought.haste.near || brought.haste.overdue;
     partition.record_use(place, brought);
-    let session = partition.at(place).session(history);
+    let answer = read(partition.at(place).view(history));
     if hurry {
-        Known::ActiveOnceWritten(session)
+        Known::ActiveOnceWritten(answer)
     } else {
-        Known::Active(session)
+        Known::Active(answer)
     }
 }
 

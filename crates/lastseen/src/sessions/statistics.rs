@@ -72,7 +72,7 @@ fn add(counter: &AtomicU64, number: u64) {
 }
 
 impl Counters {
-    pub(super) fn count_verdict(&self, verdict: &Result<Verdict, Unavailable>) {
+    pub(super) fn count_verdict<Answer>(&self, verdict: &Result<Verdict<Answer>, Unavailable>) {
         let place = match verdict {
             Ok(Verdict::Active(_)) => 0,
             Ok(Verdict::Refused(Refusal::Malformed)) => 1,

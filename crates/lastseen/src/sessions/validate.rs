@@ -7,13 +7,13 @@ use super::devices::fingerprint_of;
 use super::{Inner, Sessions};
 use crate::account::AccountSource;
 use crate::device::Device;
-use crate::session::{Session, SessionId, Status, Visit};
+use crate::session::{Session, SessionId, SessionView, Status, Visit};
 use crate::store::{Record, Unavailable};
 use crate::time::Timestamp;
 use crate::token::{SecretHash, SessionToken};
 
 /// How often a session is read again because its partition was written meanwhile. A read takes
-/// microseconds; so many writes in a row, each in the same thousandth of the ids, are a fault.
+/// microseconds; so many writes in a row, each in the same part of the ids, are a fault.
 const FILL_TRIES: usize = 64;
 
 /// How many of them may be shared with others where others write the store too, and must not have been
@@ -23,9 +23,9 @@ const SHARED_READS: usize = 4;
 
 /// What became of a token.
 #[derive(Clone, Debug)]
-pub enum Verdict {
-    /// It is accepted, and its use is recorded.
-    Active(Session),
+pub enum Verdict<Answer = Session> {
+    /// It is accepted, and its use is recorded. With the session, or what was read of it.
+    Active(Answer),
     /// It is refused. To the outside all refusals are one.
     Refused(Refusal),
 }
@@ -56,7 +56,41 @@ impl Sessions {
         visit: &Visit<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
-        self.judge(token, None, visit, now).await
+        self.validate_with(token, visit, now, |session| session.to_session())
+            .await
+    }
+
+    /// The same for whoever needs the session only to look at it: `read` is shown it where it lies, and what `read`
+    /// answers is the verdict's answer. It saves a share in account and device, which is a third of what a
+    /// validation costs.
+    ///
+    /// `read` is called once at most, and only where the token is accepted. Other validations wait meanwhile, those
+    /// of one in some hundred accounts: it must neither wait for anything nor do input or output, and not call
+    /// these sessions, which would wait for itself. To render an answer is what it is for.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use lastseen::{Sessions, Settings, Timestamp, Unavailable, Verdict, Visit, store::memory::MemoryStore};
+    /// # async fn who(sessions: &Sessions, token: &[u8], now: Timestamp) -> Result<Option<String>, Unavailable> {
+    /// let visit = Visit::default();
+    /// let verdict = sessions.validate_with(token, &visit, now, |session| session.account.name.to_string());
+    /// match verdict.await? {
+    ///     Verdict::Active(name) => Ok(Some(name)),
+    ///     Verdict::Refused(_) => Ok(None),
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Sessions::validate`].
+    pub async fn validate_with<Answer>(
+        &self,
+        token: &[u8],
+        visit: &Visit<'_>,
+        now: Timestamp,
+        read: impl Fn(SessionView<'_>) -> Answer,
+    ) -> Result<Verdict<Answer>, Unavailable> {
+        self.judge(token, None, visit, now, &read).await
     }
 
     /// The same for one who may know of the sessions of one source only, an application: a token of another
@@ -71,7 +105,8 @@ impl Sessions {
         visit: &Visit<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
-        self.judge(token, Some(source), visit, now).await
+        let read = |session: SessionView<'_>| session.to_session();
+        self.judge(token, Some(source), visit, now, &read).await
     }
 
     /// The session that a token authenticates, where it is active. No use of it.
@@ -88,18 +123,19 @@ impl Sessions {
         Ok(session.filter(|session| session.status(now) == Status::Active))
     }
 
-    async fn judge(
+    async fn judge<Answer>(
         &self,
         token: &[u8],
         source: Option<AccountSource>,
         visit: &Visit<'_>,
         now: Timestamp,
-    ) -> Result<Verdict, Unavailable> {
+        read: &impl Fn(SessionView<'_>) -> Answer,
+    ) -> Result<Verdict<Answer>, Unavailable> {
         // What memory says at once is counted there, and carries no future around that can wait for the store.
-        let verdict = match self.judge_by_memory(token, source, visit, now) {
-            FirstLook::Active(session) => return Ok(Verdict::Active(session)),
+        let verdict = match self.judge_by_memory(token, source, visit, now, read) {
+            FirstLook::Active(answer) => return Ok(Verdict::Active(answer)),
             FirstLook::Malformed => Ok(Verdict::Refused(Refusal::Malformed)),
-            FirstLook::Further(asked) => Box::pin(self.judge_further(asked, visit)).await,
+            FirstLook::Further(asked) => Box::pin(self.judge_further(asked, visit, read)).await,
         };
         self.inner.counters.count_verdict(&verdict);
         verdict
@@ -107,19 +143,23 @@ impl Sessions {
 
     /// What memory makes of a token.
     #[inline]
-    fn judge_by_memory(
+    fn judge_by_memory<Answer>(
         &self,
         token: &[u8],
         source: Option<AccountSource>,
         visit: &Visit<'_>,
         now: Timestamp,
-    ) -> FirstLook {
+        read: &impl Fn(SessionView<'_>) -> Answer,
+    ) -> FirstLook<Answer> {
         let inner = &*self.inner;
         let now = self.observe(now);
         let Some(token) = SessionToken::parse(token) else {
             return FirstLook::Malformed;
         };
-        let (id, hash) = (token.session_id(), token.hash());
+        let id = token.session_id();
+        // What it leads to comes from memory while the secret is hashed.
+        inner.cache.approach(id);
+        let hash = token.hash();
         let shown = Shown {
             id,
             hash: &hash,
@@ -132,13 +172,13 @@ impl Sessions {
             device: None,
             haste: inner.haste(now),
         };
-        let mut known = inner.cache.use_session(shown, &brought);
+        let mut known = inner.cache.use_session(shown, &brought, read);
         if matches!(known, Known::DeviceWanted) {
             brought.device = Some(inner.device_of(visit, &brought));
-            known = inner.cache.use_session(shown, &brought);
+            known = inner.cache.use_session(shown, &brought, read);
         }
         match known {
-            Known::Active(session) => FirstLook::Active(session),
+            Known::Active(answer) => FirstLook::Active(answer),
             known => FirstLook::Further(Asked {
                 id,
                 hash,
@@ -150,7 +190,12 @@ impl Sessions {
     }
 
     /// What becomes of a token that memory alone does not accept.
-    async fn judge_further(&self, asked: Asked, visit: &Visit<'_>) -> Result<Verdict, Unavailable> {
+    async fn judge_further<Answer>(
+        &self,
+        asked: Asked<Answer>,
+        visit: &Visit<'_>,
+        read: &impl Fn(SessionView<'_>) -> Answer,
+    ) -> Result<Verdict<Answer>, Unavailable> {
         let inner = &self.inner;
         let Asked {
             id,
@@ -169,21 +214,21 @@ impl Sessions {
         let mut alone = false;
         for reads in 0..=FILL_TRIES {
             match known {
-                Known::Active(session) => {
+                Known::Active(answer) => {
                     inner.counters.count_hit(false);
-                    return Ok(Verdict::Active(session));
+                    return Ok(Verdict::Active(answer));
                 }
-                Known::ActiveOnceWritten(session) => {
+                Known::ActiveOnceWritten(answer) => {
                     inner.write_use(id).await?;
                     inner.counters.count_hit(reads == 0);
-                    return Ok(Verdict::Active(session));
+                    return Ok(Verdict::Active(answer));
                 }
-                Known::Expired(session) if !leased => {
-                    inner.record_passed(session.expires_at).await?;
+                Known::Expired(passed) if !leased => {
+                    inner.record_passed(passed.expires_at).await?;
                     return Ok(Verdict::Refused(Refusal::Expired));
                 }
-                Known::Expired(session) if reads > 0 => {
-                    let passed = vec![(id, session.last_used_at)];
+                Known::Expired(passed) if reads > 0 => {
+                    let passed = vec![(id, passed.last_used_at)];
                     if inner.expire(passed).await?.contains(&id) {
                         return Ok(Verdict::Refused(Refusal::Expired));
                     }
@@ -207,7 +252,9 @@ impl Sessions {
                 Some(record) => record,
             };
             let judge = |brought: &Brought| {
-                let judged = inner.cache.use_read(&fill, &record, shown, brought, alone);
+                let judged = inner
+                    .cache
+                    .use_read(&fill, &record, shown, brought, alone, read);
                 judged.unwrap_or(Known::Nothing)
             };
             known = judge(&brought);
@@ -223,23 +270,23 @@ impl Sessions {
 }
 
 /// What the first look at a token, and at memory, came to.
-enum FirstLook {
+enum FirstLook<Answer> {
     /// It is accepted, and its use is recorded and counted.
-    Active(Session),
+    Active(Answer),
     /// It is none of ours.
     Malformed,
     /// More than memory is needed.
-    Further(Asked),
+    Further(Asked<Answer>),
 }
 
 /// A token of ours in form, and what came with it.
-struct Asked {
+struct Asked<Answer> {
     id: SessionId,
     hash: SecretHash,
     source: Option<AccountSource>,
     brought: Brought,
     /// What memory knows of it.
-    known: Known,
+    known: Known<Answer>,
 }
 
 impl Inner {

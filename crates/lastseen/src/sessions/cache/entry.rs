@@ -7,7 +7,7 @@ use super::places::NOWHERE;
 use crate::account::Account;
 use crate::device::Device;
 use crate::policy::{PolicyHistory, PolicyNumber};
-use crate::session::{Session, SessionId};
+use crate::session::{Session, SessionId, SessionView};
 use crate::store::{Origin, Record, Use};
 use crate::time::Timestamp;
 use crate::token::SecretHash;
@@ -40,6 +40,8 @@ pub(in crate::sessions) struct Entry {
     pub(super) unwritten: bool,
     /// The store may know better: it must be read again before it answers.
     pub(super) doubtful: bool,
+    /// It was used since its account's chain was in order, and has not moved there yet.
+    pub(super) misplaced: bool,
 }
 
 /// Two lines of 64 bytes; a byte more would be another line, and a third of the memory.
@@ -87,10 +89,13 @@ impl Entry {
             remembered: record.remembered,
             unwritten: false,
             doubtful,
+            misplaced: false,
         }
     }
 
     /// The session as those outside see it.
+    ///
+    /// Not by way of its view: for each session of a list, that costs a second copy.
     #[inline]
     pub(super) fn session(&self, history: &PolicyHistory) -> Session {
         let deadlines = history.deadlines(
@@ -107,6 +112,29 @@ impl Entry {
             last_used_at: self.last_used_at,
             ip_address: self.ip_address,
             device: Arc::clone(&self.device),
+            expires_at: deadlines.expires_at(),
+            absolute_deadline: deadlines.absolute,
+            expired: false,
+        }
+    }
+
+    /// The same for those who only look, while the partition is locked.
+    #[inline]
+    pub(super) fn view(&self, history: &PolicyHistory) -> SessionView<'_> {
+        let deadlines = history.deadlines(
+            self.policy,
+            self.remembered,
+            self.created_at,
+            self.last_used_at,
+        );
+        SessionView {
+            id: self.id,
+            account: &self.account,
+            remembered: self.remembered,
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+            ip_address: self.ip_address,
+            device: &self.device,
             expires_at: deadlines.expires_at(),
             absolute_deadline: deadlines.absolute,
             expired: false,

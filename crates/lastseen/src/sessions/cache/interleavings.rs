@@ -93,7 +93,7 @@ impl Room {
         Arc::new(Self {
             // One partition would do; the checker takes each lock for a place to switch.
             cache: Cache {
-                partitions: [Mutex::new(Partition::default())].into(),
+                partitions: [Lock::new(Partition::default())].into(),
                 limit: 16,
                 basis: Basis::new(authority, PolicyHistory::new(&[policy]).unwrap()),
             },
@@ -124,21 +124,23 @@ impl Room {
             hash,
             source: None,
         };
-        let mut known = self.cache.use_session(shown, &brought);
+        let mut known = self.cache.use_session(shown, &brought, |_| ());
         for _ in 0..10 {
             match known {
-                Known::Active(_) => return true,
+                Known::Active(()) => return true,
                 Known::Expired(_) | Known::WrongSecret => return false,
                 Known::DeviceWanted => unreachable!("the client says nothing of itself"),
                 Known::OtherSource => unreachable!("nobody asks for one source"),
-                Known::ActiveOnceWritten(_) => unreachable!("nobody is in haste"),
+                Known::ActiveOnceWritten(()) => unreachable!("nobody is in haste"),
                 Known::Nothing => {}
             }
             let fill = self.cache.begin_fill(self.id.partition());
             let Some(record) = self.find() else {
                 return false;
             };
-            let judged = self.cache.use_read(&fill, &record, shown, &brought, false);
+            let judged = self
+                .cache
+                .use_read(&fill, &record, shown, &brought, false, |_| ());
             known = judged.unwrap_or(Known::Nothing);
         }
         false

@@ -28,10 +28,16 @@ struct AccountEntry {
 }
 
 /// The cached sessions whose ids begin with the same bits; behind one lock.
+///
+/// In this order, so that what every validation looks at lies together, beside the lock.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(in crate::sessions) struct Partition {
-    entries: Places<Entry>,
     by_id: HashTable<u32>,
+    entries: Places<Entry>,
+    /// How many tokens were accepted by what is cached here: counted under the lock that is held anyway, so that
+    /// processors do not pass one counter around.
+    pub(super) accepted: u64,
     accounts: Places<AccountEntry>,
     by_account: HashTable<u32>,
     /// By the places of the few sessions that have a token for the pages.
@@ -40,12 +46,12 @@ pub(in crate::sessions) struct Partition {
     pub(super) ending: usize,
     /// Moves whenever the store was written: what was read before is not cached any more.
     pub(super) generation: u64,
-    /// How many tokens were accepted by what is cached here: counted under the lock that is held anyway, so that
-    /// processors do not pass one counter around.
-    pub(super) accepted: u64,
     /// Where sessions with a use that the store has not recorded were, when they were used. One that has
     /// gone since has no use to be written; one that took its place says itself whether it has.
     unwritten: Vec<u32>,
+    /// Where sessions were that have been used and still stand in their account's chain where they stood before: see
+    /// [`Partition::settle_order`]. One that took the place of another says itself whether it is one of them.
+    misplaced: Vec<u32>,
 }
 
 /// The hash of an id: its own random bytes. Only ids that we drew are ever inserted.
@@ -160,8 +166,7 @@ impl Partition {
             entry.device = Arc::clone(&record.last.device);
             entry.device_mark = DeviceMark::NONE;
             entry.unwritten = false;
-            self.unlink(at);
-            self.link(at);
+            self.misplace(at);
         }
     }
 
@@ -317,11 +322,43 @@ impl Partition {
         }
         if entry.last_used_at < brought.at {
             entry.last_used_at = brought.at;
-            if entry.newer != NOWHERE {
-                self.unlink(at);
-                self.link(at);
+            self.misplace(at);
+        }
+    }
+
+    /// Notes that a session was used, and stands in its account's chain where it stood before. The first of a chain
+    /// stays the first for as long as nobody else was used.
+    #[inline]
+    fn misplace(&mut self, at: u32) {
+        let entry = &mut self.entries[at];
+        if entry.newer != NOWHERE && !entry.misplaced {
+            entry.misplaced = true;
+            self.misplaced.push(at);
+            // More than there are sessions: some of them have gone.
+            if self.misplaced.len() > self.entries.len() {
+                self.settle_order();
             }
         }
+    }
+
+    /// Puts every session where its last use belongs in its account's chain.
+    ///
+    /// Whoever looks at a chain does this first. A use does not: its neighbours lie elsewhere in memory, and to fetch
+    /// them takes longer than the rest of a validation. At all times a chain without its misplaced sessions is in order.
+    #[cold]
+    fn settle_order(&mut self) {
+        let mut misplaced = std::mem::take(&mut self.misplaced);
+        misplaced.retain(|&at| (self.entries.get(at)).is_some_and(|entry| entry.misplaced));
+        // From the oldest use on, so that each is linked at the front.
+        misplaced.sort_unstable_by_key(|&at| self.entries[at].order());
+        misplaced.dedup();
+        for &at in &misplaced {
+            self.entries[at].misplaced = false;
+            self.unlink(at);
+            self.link(at);
+        }
+        misplaced.clear();
+        self.misplaced = misplaced;
     }
 
     /// The use of a session that the store has not recorded, where there is one.
@@ -402,7 +439,14 @@ impl Partition {
     }
 
     /// The cached sessions of an account, newest use first; `None` where they are not all of them.
-    pub(super) fn of_account(&self, key: &AccountKey) -> Option<impl Iterator<Item = &Entry>> {
+    pub(super) fn of_account(&mut self, key: &AccountKey) -> Option<impl Iterator<Item = &Entry>> {
+        if !self.misplaced.is_empty() {
+            self.settle_order();
+        }
+        self.chain_of(key)
+    }
+
+    fn chain_of(&self, key: &AccountKey) -> Option<impl Iterator<Item = &Entry>> {
         let account = self.find_account(key).map(|at| &self.accounts[at])?;
         let mut next = account.newest;
         account.complete.then(|| {
@@ -435,3 +479,6 @@ impl Partition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,13 +79,13 @@ impl Shared {
             hash,
             source: None,
         };
-        let mut known = cache.use_session(shown, &brought);
+        let mut known = cache.use_session(shown, &brought, |_| ());
         for reads in 0..10 {
             match known {
-                Known::Active(_) => return true,
+                Known::Active(()) => return true,
                 Known::WrongSecret => return false,
-                Known::Expired(session) if reads > 0 => {
-                    if self.expire(session.last_used_at) {
+                Known::Expired(passed) if reads > 0 => {
+                    if self.expire(passed.last_used_at) {
                         cache.ended(room.id);
                         return false;
                     }
@@ -103,7 +103,7 @@ impl Shared {
                 return false;
             };
             let alone = reads >= 4;
-            let judged = cache.use_read(&fill, &record, shown, &brought, alone);
+            let judged = cache.use_read(&fill, &record, shown, &brought, alone, |_| ());
             known = judged.unwrap_or(Known::Nothing);
         }
         unreachable!("reads count from the fifth on");
