@@ -31,9 +31,11 @@ const NEEDS: &[Need] = &[
         },
     },
     Need {
-        what: "a C compiler (`cc`), which builds SQLite",
-        packages: &["gcc", "libc6-dev"],
-        is_met: || process::succeeds("cc", &["--version"]),
+        what: "a C compiler (`cc`) and `make`, which build SQLite and jemalloc",
+        packages: &["gcc", "libc6-dev", "make"],
+        is_met: || {
+            process::succeeds("cc", &["--version"]) && process::succeeds("make", &["--version"])
+        },
     },
     Need {
         what: "Python 3.11 or newer with `venv` (`python3`), which runs the tests under tests/",
