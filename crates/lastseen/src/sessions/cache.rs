@@ -26,12 +26,14 @@ mod brought;
 mod ending;
 mod entry;
 mod follow;
+mod judged;
+mod lock;
 mod partition;
 mod places;
 
 use std::sync::Arc;
 
-use crate::account::{AccountKey, AccountSource};
+use crate::account::AccountKey;
 use crate::policy::PolicyHistory;
 use crate::session::{Session, SessionId, SessionView};
 use crate::store::{Record, Term, Use};
@@ -41,6 +43,8 @@ use crate::token::SecretHash;
 pub(super) use basis::{Basis, Policies};
 pub(super) use brought::{Brought, Haste};
 use entry::{DeviceMark, Entry};
+pub(super) use judged::{Known, Passed, Shown};
+use lock::{Aligned, Lock};
 pub(super) use partition::Partition;
 use partition::Place;
 
@@ -55,30 +59,6 @@ const BYTES_PER_SESSION: u64 = 200;
 /// Sessions a partition may hold at least, so that a fill is never pushed out by its own shrinking.
 const SMALLEST_LIMIT: usize = 16;
 
-/// A lock around a partition. A trait, so that an interleaving checker can bring its own.
-pub(super) trait Lock: Send + Sync {
-    fn new(partition: Partition) -> Self;
-    fn with<Answer>(&self, act: impl FnOnce(&mut Partition) -> Answer) -> Answer;
-    /// Has the processor fetch the lock and what lies beside it, without waiting for that.
-    fn approach(&self) {}
-}
-
-impl Lock for parking_lot::Mutex<Partition> {
-    fn new(partition: Partition) -> Self {
-        Self::new(partition)
-    }
-
-    fn with<Answer>(&self, act: impl FnOnce(&mut Partition) -> Answer) -> Answer {
-        act(&mut self.lock())
-    }
-
-    #[inline]
-    fn approach(&self) {
-        // What it says does not matter, only that it is read.
-        std::hint::black_box(self.is_locked());
-    }
-}
-
 /// Sessions in memory, in partitions by the first bits of their ids.
 #[derive(Debug)]
 pub(super) struct Cache<Guard = parking_lot::Mutex<Partition>> {
@@ -87,26 +67,6 @@ pub(super) struct Cache<Guard = parking_lot::Mutex<Partition>> {
     limit: usize,
     /// What answers rest on.
     basis: Basis,
-}
-
-/// A lock that shares no line of the processor's cache with another.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Aligned<Guard>(Guard);
-
-impl<Guard: Lock> Lock for Aligned<Guard> {
-    fn new(partition: Partition) -> Self {
-        Self(Guard::new(partition))
-    }
-
-    fn with<Answer>(&self, act: impl FnOnce(&mut Partition) -> Answer) -> Answer {
-        self.0.with(act)
-    }
-
-    #[inline]
-    fn approach(&self) {
-        self.0.approach();
-    }
 }
 
 /// The right to cache what is about to be read, as long as nothing was written since.
@@ -134,45 +94,6 @@ impl Fill {
             term: None,
         }
     }
-}
-
-/// What comes with a request, and is judged.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shown<'a> {
-    /// The session that the token names.
-    pub(super) id: SessionId,
-    /// The hash of its secret.
-    pub(super) hash: &'a SecretHash,
-    /// Where it is given, a session of another source is none.
-    pub(super) source: Option<AccountSource>,
-}
-
-/// What the cache knows of a token.
-#[derive(Debug)]
-pub(super) enum Known<Answer> {
-    /// Active, and its use is recorded. With what was read of the session while its partition was locked.
-    Active(Answer),
-    /// The same, and the use must be written before this is answered: see [`Haste`].
-    ActiveOnceWritten(Answer),
-    /// Its deadline has passed: it is refused.
-    Expired(Passed),
-    /// The session is there; the secret is not its secret.
-    WrongSecret,
-    /// The session is there; its account is of another source than that of whoever asks.
-    OtherSource,
-    /// It is active, and comes from another device than before: say which, then ask again.
-    DeviceWanted,
-    /// Nothing is cached: ask the store.
-    Nothing,
-}
-
-/// By what a session is expired.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Passed {
-    /// The last use that the verdict went by.
-    pub(super) last_used_at: Timestamp,
-    /// The deadline that has passed.
-    pub(super) expires_at: Timestamp,
 }
 
 impl<Guard: Lock> Cache<Guard> {
