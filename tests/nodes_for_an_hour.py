@@ -5,8 +5,9 @@
 
 A line for each disturbance says what its clients saw. At the end every node is asked for every session that
 somebody was given and nobody terminated, and for a share of those that were terminated; then comes a table of
-all of it. It exits with 1 where the promise was broken, or something did not mend itself. It is no test of
-`cargo xtask test`, which runs each disturbance once; it needs root for the disk that it fills.
+all of it, from which docs/faults.md is made. It exits with 1 where the promise was broken, or something did not
+mend itself. It is no test of `cargo xtask test`, which runs each disturbance once; it needs root for the disk
+that it fills.
 """
 
 from __future__ import annotations
