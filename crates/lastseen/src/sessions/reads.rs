@@ -19,8 +19,9 @@ use super::cache::Fill;
 use crate::session::SessionId;
 use crate::store::{Record, Term, Unavailable};
 
-/// What a read has found, shared by all who wait for it.
-type Found = Option<Arc<Record>>;
+/// What a read has found, or why it found nothing out: shared by all who wait for it. Were only the first to
+/// fail, the others would wait for a store that does not answer one after the other.
+type Found = Result<Option<Arc<Record>>, Unavailable>;
 
 /// What reads go by: the session, the generation of its partition, and the term.
 type Key = (SessionId, (u64, Option<Term>));
@@ -39,7 +40,7 @@ impl Reads {
         id: SessionId,
         fill: &Fill,
         read: impl FnOnce() -> Read,
-    ) -> Result<Found, Unavailable>
+    ) -> Found
     where
         Read: Future<Output = Result<Option<Record>, Unavailable>>,
     {
@@ -47,12 +48,12 @@ impl Reads {
         let cell = Arc::clone(self.under_way.lock().entry(key).or_default());
         let leaving = Leaving { reads: self, key };
         let found = cell
-            .get_or_try_init(|| async {
+            .get_or_init(|| async {
                 self.begun.fetch_add(1, Ordering::Relaxed);
                 Ok(read().await?.map(Arc::new))
             })
             .await
-            .cloned();
+            .clone();
         drop(leaving);
         found
     }
@@ -104,6 +105,26 @@ mod tests {
         assert_eq!(begun.load(Ordering::Relaxed), 1);
         assert_eq!(reads.begun(), 1);
         assert!(reads.under_way.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn those_who_joined_a_read_that_failed_do_not_read_again_one_after_the_other() {
+        let reads = Reads::default();
+        let id = record(&person("ada"), MORNING, &Dice::default()).id;
+        let fill = Fill::of_generation(id.partition(), 1);
+        let ask = async || {
+            let read = || async {
+                tokio::task::yield_now().await;
+                Err(Unavailable::because("it is gone"))
+            };
+            reads.join(id, &fill, read).await
+        };
+        let (first, second, third) = tokio::join!(ask(), ask(), ask());
+        assert!(first.is_err() && second.is_err() && third.is_err());
+        assert_eq!(reads.begun(), 1);
+        // Whoever comes later asks anew.
+        assert!(ask().await.is_err());
+        assert_eq!(reads.begun(), 2);
     }
 
     #[tokio::test]

@@ -4,6 +4,9 @@
 //! theirs and end each other's: nobody is left, and a change of password that was refused has ended the
 //! session of the one that was done. The second one finds, in its turn, that its session has ended.
 //!
+//! Where the store is unavailable to one, it is so to those who waited for it: in turn they would wait for the store one
+//! after the other, and the last of them for a minute.
+//!
 //! That holds in one process. Two that come to different nodes in the same moment may still end each other:
 //! nothing is accepted that should not be, and both have to sign in again.
 
@@ -12,30 +15,70 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
+use super::terminate::TerminateError;
 use crate::account::AccountKey;
+use crate::store::Unavailable;
 
 /// Whose turn it is, for each account where it is somebody's.
 #[derive(Default)]
 pub(super) struct Turns {
-    accounts: Mutex<HashMap<AccountKey, Arc<tokio::sync::Mutex<()>>>>,
+    accounts: Mutex<HashMap<AccountKey, Turn>>,
+}
+
+/// The turns of one account, for as long as somebody has one or waits for it.
+#[derive(Default)]
+struct Turn {
+    /// How many have come so far.
+    came: u64,
+    /// Held by whoever has the turn.
+    held: Arc<tokio::sync::Mutex<Option<Failure>>>,
+}
+
+/// A turn in which the store was unavailable.
+struct Failure {
+    /// How many had come by then: they fail with it.
+    came: u64,
+    why: Unavailable,
 }
 
 impl Turns {
     /// Does `work` when it is its turn among all that is done for this account.
-    pub(super) async fn take<Work: Future>(
+    ///
+    /// # Errors
+    /// What `work` returned, or that the store was unavailable to somebody whom it waited for.
+    pub(super) async fn take<Answer>(
         &self,
         account: &AccountKey,
-        work: Work,
-    ) -> Work::Output {
-        let turn = Arc::clone(self.accounts.lock().entry(account.clone()).or_default());
+        work: impl Future<Output = Result<Answer, TerminateError>>,
+    ) -> Result<Answer, TerminateError> {
+        let (came, held) = {
+            let mut accounts = self.accounts.lock();
+            let turn = accounts.entry(account.clone()).or_default();
+            turn.came += 1;
+            (turn.came, Arc::clone(&turn.held))
+        };
         // Dropped last, when this one waits for nothing any more.
         let _leaving = Leaving {
             turns: self,
             account,
         };
-        let turn = turn.lock_owned().await;
+        let mut failure = held.lock_owned().await;
+        if let Some(failure) = failure.as_ref().filter(|failure| came <= failure.came) {
+            return Err(failure.why.clone().into());
+        }
         let done = work.await;
-        drop(turn);
+        if let Err(TerminateError::Unavailable(why)) = &done {
+            let came = self
+                .accounts
+                .lock()
+                .get(account)
+                .map_or(0, |turn| turn.came);
+            *failure = Some(Failure {
+                came,
+                why: why.clone(),
+            });
+        }
+        drop(failure);
         done
     }
 }
@@ -52,7 +95,7 @@ impl Drop for Leaving<'_> {
         // Whoever waits or works holds it too, and takes it under this lock.
         if accounts
             .get(self.account)
-            .is_some_and(|turn| Arc::strong_count(turn) == 1)
+            .is_some_and(|turn| Arc::strong_count(&turn.held) == 1)
         {
             accounts.remove(self.account);
         }
@@ -70,13 +113,30 @@ mod tests {
         let key = person("ada").key.clone();
         let done = turns.take(&key, async {
             assert_eq!(turns.accounts.lock().len(), 1);
-            7
+            Ok(7)
         });
-        assert_eq!(done.await, 7);
+        assert_eq!(done.await.unwrap(), 7);
         assert!(turns.accounts.lock().is_empty());
-        let hung_up = turns.take(&key, std::future::pending::<()>());
+        let hung_up = turns.take(&key, std::future::pending::<Result<(), _>>());
         let gone = tokio::time::timeout(std::time::Duration::ZERO, hung_up).await;
         assert!(gone.is_err());
         assert!(turns.accounts.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn those_who_waited_for_one_who_found_no_store_do_not_wait_for_it_too() {
+        let turns = Turns::default();
+        let key = person("ada").key.clone();
+        let first = turns.take::<()>(&key, async {
+            tokio::task::yield_now().await;
+            Err(Unavailable::because("it is gone").into())
+        });
+        let second = turns.take::<()>(&key, async { unreachable!("it asks the store again") });
+        let (first, second) = tokio::join!(first, second);
+        for done in [first, second] {
+            assert!(matches!(done, Err(TerminateError::Unavailable(_))));
+        }
+        assert!(turns.accounts.lock().is_empty());
+        assert_eq!(turns.take(&key, async { Ok(7) }).await.unwrap(), 7);
     }
 }
