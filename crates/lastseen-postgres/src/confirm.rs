@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use lastseen::SessionId;
 
 use crate::error::Error;
 
@@ -12,13 +13,16 @@ use crate::error::Error;
 pub struct Xid(pub u64);
 
 /// A change that other nodes' memory has to follow, and that has been committed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Committed {
     /// The transaction: its rows of `change_log` say what changed.
     pub xid: Xid,
     /// Whether a notification went with the commit. Where PostgreSQL's queue of them was full, none did: then
     /// nobody will acknowledge, and only the leases' end tells that nobody answers from before.
     pub notified: bool,
+    /// Where it is known here what changed, these sessions and nothing else: this process's memory need not wait
+    /// to hear of them. Empty: nothing is known.
+    pub sessions: Vec<SessionId>,
 }
 
 /// Whoever makes sure that a change has reached every node before it is answered.

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use lastseen::SessionId;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 
@@ -74,6 +75,15 @@ struct Inner {
     confirm: OnceLock<Arc<dyn Confirm>>,
     /// A write failed for want of room or right: health then asks for a real one.
     faulty: AtomicBool,
+}
+
+/// What a transaction has changed, before its commit.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// The transaction.
+    pub(crate) xid: Xid,
+    /// Sessions that memory has to follow.
+    pub(crate) sessions: Vec<SessionId>,
 }
 
 impl Database {
@@ -257,7 +267,12 @@ impl Database {
             self.learn(&done);
             match done {
                 Ok((answer, xid)) => {
-                    return Ok((answer, xid.map(|xid| Committed { xid, notified })));
+                    let committed = xid.map(|xid| Committed {
+                        xid,
+                        notified,
+                        sessions: Vec::new(),
+                    });
+                    return Ok((answer, committed));
                 }
                 Err(error) if tries < TRIES && error.is_untold() && notified => {
                     tracing::warn!("the queue of notifications is full; a change goes without one");
@@ -265,6 +280,54 @@ impl Database {
                 }
                 Err(error) if tries < TRIES && error.passes() => {}
                 Err(error) => return Err(error),
+            }
+            tries += 1;
+        }
+    }
+
+    /// The same for work that knows which sessions it has changed, and that has changed nothing else: the nodes are
+    /// told of them right after the commit, and not by it. A commit that notifies holds up every other one that
+    /// does, until it is on the disk.
+    ///
+    /// Where the process ends in between, nobody was answered yet, and the nodes find the change in the log.
+    pub(crate) async fn commit_known<Answer, Doing>(
+        &self,
+        deadline: Instant,
+        work: impl Fn(Arc<Transaction>) -> Doing,
+    ) -> Result<(Answer, Option<Committed>), Error>
+    where
+        Doing: Future<Output = Result<(Answer, Option<Known>), Error>>,
+    {
+        let mut tries = 1;
+        loop {
+            let origin = self.confirm().origin();
+            let transaction = self.begin_as(deadline, Durability::Durable, origin.clone(), false);
+            let transaction = Arc::new(transaction.await?);
+            let done = work(Arc::clone(&transaction)).await;
+            let transaction = Arc::into_inner(transaction).ok_or(Error::Closed)?;
+            let done = match done {
+                Ok((answer, None)) => transaction.commit().await.map(|()| (answer, None)),
+                Ok((answer, Some(Known { xid, sessions }))) => {
+                    let message = node::message_of_sessions(xid, origin.as_deref(), &sessions);
+                    let told = transaction.commit_and_tell(node::CHANGES, &message).await;
+                    told.map(|notified| {
+                        let committed = Committed {
+                            xid,
+                            notified,
+                            sessions,
+                        };
+                        (answer, Some(committed))
+                    })
+                }
+                Err(error) => {
+                    transaction.roll_back().await;
+                    Err(error)
+                }
+            };
+            self.learn(&done);
+            match done {
+                Err(error) if tries < TRIES && error.passes() => {}
+                done => return done,
             }
             tries += 1;
         }

@@ -32,8 +32,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lastseen::Entropy;
 use lastseen::store::{Change, Follower, Lease};
+use lastseen::{Entropy, SessionId};
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -44,6 +44,8 @@ pub use self::protocol::Length;
 
 use self::figures::Counters;
 use self::lease::Shown;
+pub(crate) use self::message::CHANGES;
+use self::message::Noted;
 use self::notification::{Listen, Notification, Poll};
 use self::protocol::{Moment, NodeId};
 use crate::confirm::{Committed, Confirm, Xid};
@@ -149,7 +151,14 @@ enum Command {
 struct Confirming {
     xid: Xid,
     committed: Moment,
+    /// What changed, where that is known: it is followed here before anybody tells of it.
+    noted: Option<Noted>,
     reply: Reply,
+}
+
+/// The notification that sessions have changed, as the trigger writes it.
+pub(crate) fn message_of_sessions(xid: Xid, origin: Option<&str>, ids: &[SessionId]) -> String {
+    Noted::sessions(xid, origin, ids).to_text()
 }
 
 impl Nodes {
@@ -277,9 +286,13 @@ impl Confirm for Nodes {
     async fn confirm(&self, committed: Committed) -> Result<(), Error> {
         let now = clock::now();
         let (reply, confirmed) = oneshot::channel();
+        let Committed { xid, sessions, .. } = committed;
+        let noted = (!sessions.is_empty())
+            .then(|| Noted::sessions(xid, Some(&self.shared.origin), &sessions));
         self.tell(Command::Confirm(Confirming {
-            xid: committed.xid,
+            xid,
             committed: now,
+            noted,
             reply,
         }));
         confirmed.await.unwrap_or(Err(Error::Closed))

@@ -224,11 +224,14 @@ impl Store for PostgresStore {
         let Some(end) = replaces else {
             return Ok(self.inserts.ask(&self.database, Insert(record)).await?);
         };
-        let (record, ends) = (&record, &[&end]);
+        let (record, end) = (&record, &end);
         let inserted = self.database.change(|transaction| async move {
             let inserted = insert::one(&transaction, record).await?;
             if inserted == Inserted::Done {
-                write::end_sessions(&transaction, ends).await?;
+                let ended = write::end_sessions(&transaction, &[(None, end)]).await?;
+                if ended.is_empty() {
+                    write::tell_again(&transaction, [end.id].into_iter()).await?;
+                }
             }
             Ok(inserted)
         });

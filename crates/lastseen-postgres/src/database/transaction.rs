@@ -25,6 +25,10 @@ pub enum Durability {
     Soon,
 }
 
+/// Notifies, in a transaction of its own that need not be on the disk: while one notifies, PostgreSQL lets no other
+/// that does so through, until it is as durable as it wants to be.
+const TELL: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+
 /// The number of the transaction that runs it, if it noted a change.
 const NOTED: &str = "SELECT xid::text::bigint FROM change_log
      WHERE xid = pg_current_xact_id_if_assigned() LIMIT 1";
@@ -151,11 +155,41 @@ impl Transaction {
             self.commit().await?;
             return Ok(None);
         }
-        let noted = self.finish(NOTED, &[]).await?;
-        let number = noted.first().map(|row| row.try_get::<_, i64>(0));
-        Ok(number
-            .transpose()?
-            .map(|number| Xid(number.cast_unsigned())))
+        xid(&self.finish(NOTED, &[]).await?)
+    }
+
+    /// The transaction's number, if it has noted something so far that other nodes' memory has to follow.
+    pub(crate) async fn noted(&self) -> Result<Option<Xid>, Error> {
+        xid(&self.query(NOTED, &[]).await?)
+    }
+
+    /// Commits, and notifies as soon as that is done: both on one way there and back. Answers whether the
+    /// notification went out.
+    ///
+    /// # Errors
+    /// As [`Transaction::commit`]; then nothing is known of the notification either.
+    pub(crate) async fn commit_and_tell(
+        mut self,
+        channel: &str,
+        message: &str,
+    ) -> Result<bool, Error> {
+        let client = self.client()?;
+        let words: [Parameter<'_>; 2] = [(&channel, Type::TEXT), (&message, Type::TEXT)];
+        let (committed, told) = join(
+            self.bounded(client, client.batch_execute("COMMIT")),
+            self.bounded(client, client.query_typed(TELL, &words)),
+        )
+        .await;
+        committed?;
+        match told {
+            Ok(_) => {}
+            // It has nothing more to say.
+            Err(Error::Refused { .. }) => tracing::warn!("the nodes could not be notified"),
+            // What was committed stays; the connection does not go back to the others.
+            Err(_) => return Ok(false),
+        }
+        drop(self.client.take());
+        Ok(told.is_ok())
     }
 
     /// Ends the transaction without its changes, and keeps the connection.
@@ -201,6 +235,13 @@ impl Transaction {
         self.is_late.store(true, Ordering::Relaxed);
         Err(Error::TimedOut)
     }
+}
+
+fn xid(noted: &[Row]) -> Result<Option<Xid>, Error> {
+    let number = noted.first().map(|row| row.try_get::<_, i64>(0));
+    Ok(number
+        .transpose()?
+        .map(|number| Xid(number.cast_unsigned())))
 }
 
 impl Drop for Transaction {

@@ -124,6 +124,8 @@ pub(super) struct Driver {
     heard: HashSet<u64>,
     /// Changes that came with a renewal and were not heard yet.
     unheard: HashSet<u64>,
+    /// Changes of this process that were applied when they were committed, and are still to be heard.
+    own: HashSet<u64>,
     waiting: HashMap<Xid, Waiting>,
     /// What was acknowledged before anybody waited for it: a notification may be faster than the answer to a commit.
     early: HashMap<Xid, Early>,
@@ -160,6 +162,7 @@ impl Driver {
             acknowledged: false,
             heard: HashSet::new(),
             unheard: HashSet::new(),
+            own: HashSet::new(),
             waiting: HashMap::new(),
             early: HashMap::new(),
             reading: false,
@@ -356,6 +359,7 @@ impl Driver {
         self.owed.clear();
         self.heard.clear();
         self.unheard.clear();
+        self.own.clear();
     }
 
     /// Puts the next try off, for longer each time.

@@ -1,14 +1,16 @@
 //! What is said by notifications, and what stands in the log.
 
+use std::collections::BTreeSet;
+
 use lastseen::SessionId;
 use lastseen::store::Change;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::protocol::{Epoch, NodeId};
 use crate::confirm::Xid;
 
 /// The channel of changes; the triggers write it too.
-pub(super) const CHANGES: &str = "lastseen_changes";
+pub(crate) const CHANGES: &str = "lastseen_changes";
 
 /// The channel on which `origin` hears who has applied its changes.
 pub(super) fn acknowledgements_of(origin: &str) -> String {
@@ -33,7 +35,56 @@ pub(super) struct Noted {
     pub(super) others: Vec<String>,
 }
 
+/// Sessions that one notification names at most; of more it names the partitions, as the trigger does.
+const SESSIONS_AT_MOST: usize = 100;
+/// Partitions that one names at most.
+const PARTITIONS_AT_MOST: usize = 1_000;
+
 impl Noted {
+    /// Sessions that have changed.
+    pub(super) fn sessions(xid: Xid, origin: Option<&str>, ids: &[SessionId]) -> Self {
+        let change = if ids.len() <= SESSIONS_AT_MOST {
+            Change::Sessions(ids.to_vec())
+        } else {
+            let bits: BTreeSet<u16> = ids.iter().map(SessionId::partition).collect();
+            if bits.len() <= PARTITIONS_AT_MOST {
+                Change::Partitions(bits.into_iter().collect())
+            } else {
+                Change::Everything
+            }
+        };
+        Self {
+            xid: xid.0,
+            origin: origin.map(str::to_owned),
+            changes: vec![change],
+            ..Self::default()
+        }
+    }
+
+    /// As the trigger would write it; only what [`Noted::sessions`] makes.
+    pub(super) fn to_text(&self) -> String {
+        let mut message = json!({ "xid": self.xid.to_string() });
+        if let Some(origin) = &self.origin {
+            message["origin"] = origin.as_str().into();
+        }
+        let kind = match self.changes.first() {
+            Some(Change::Sessions(ids)) => {
+                let ids = ids
+                    .iter()
+                    .map(|id| format!("{:032x}", u128::from_be_bytes(*id.as_bytes())));
+                message["sessions"] = ids.collect();
+                "sessions"
+            }
+            Some(Change::Partitions(bits)) => {
+                message["bits"] = bits.iter().copied().collect();
+                "partitions"
+            }
+            _ => "everything",
+        };
+        message["kinds"] = [kind].into_iter().collect();
+        message.to_string()
+    }
+
     /// Notes one kind of change.
     pub(super) fn add(&mut self, kind: &str, sessions: Vec<SessionId>, bits: Vec<u16>) {
         match kind {
@@ -124,6 +175,28 @@ impl Acknowledgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_node_tells_by_itself_is_read_as_what_the_trigger_writes() {
+        let id = |place: u16| {
+            let mut bytes = [0xa5; 16];
+            bytes[..2].copy_from_slice(&place.to_be_bytes());
+            SessionId::from_bytes(bytes)
+        };
+        for number in [1, 100, 101, 1_000, 1_001] {
+            let ids: Vec<SessionId> = (0..number).map(id).collect();
+            let told = Noted::sessions(Xid(u64::MAX), Some("me"), &ids);
+            let text = told.to_text();
+            assert!(text.len() < 8_000, "{number}: {} bytes", text.len());
+            assert_eq!(Noted::parse(&text).as_ref(), Some(&told));
+            let expected = match number {
+                1 | 100 => Change::Sessions(ids),
+                101 | 1_000 => Change::Partitions((0..number).collect()),
+                _ => Change::Everything,
+            };
+            assert_eq!(told.changes, [expected]);
+        }
+    }
 
     #[test]
     fn a_notification_is_read_as_the_trigger_writes_it() {

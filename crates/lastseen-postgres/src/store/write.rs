@@ -74,6 +74,13 @@ pub(super) async fn record_uses(transaction: &Transaction, uses: &[Use]) -> Resu
         bits.push(place.bits);
         sequences.push(place.sequence);
     }
+    let in_one = bits
+        .first()
+        .filter(|first| bits.iter().all(|bits| bits == *first));
+    let (statement, place): (_, Parameter<'_>) = match in_one {
+        Some(bits) => (statements::TOUCH_IN_ONE, (bits, Type::INT4)),
+        None => (statements::TOUCH, (&bits, Type::INT4_ARRAY)),
+    };
     let ids: Vec<Bytes16> = uses.iter().map(|used| used.id.into()).collect();
     let used_at: Vec<i64> = uses.iter().map(|used| used.at.as_millisecond()).collect();
     let addresses: Vec<_> = uses.iter().map(|used| used.origin.ip_address).collect();
@@ -83,9 +90,9 @@ pub(super) async fn record_uses(transaction: &Transaction, uses: &[Use]) -> Resu
         .collect();
     transaction
         .execute(
-            statements::TOUCH,
+            statement,
             &[
-                (&bits, Type::INT4_ARRAY),
+                place,
                 (&sequences, Type::INT8_ARRAY),
                 (&ids, Type::UUID_ARRAY),
                 (&used_at, Type::INT8_ARRAY),
@@ -154,65 +161,85 @@ pub(super) async fn are_own(
     Ok(own)
 }
 
-/// Ends sessions, with the uses that come along; the ids of those that this ended.
-///
-/// Of those that had ended before, the nodes are told once more: whoever ended them may still be waiting for a
-/// node that accepts them, and what is answered here has to be as true as what is answered there.
+/// A session to end, if it is this account's, where one is named.
+pub(super) type EndOf<'end> = (Option<&'end AccountKey>, &'end End);
+
+/// Ends sessions, each named once, with the uses that come along; the ids of those that this ended. What else is sent
+/// while this is awaited goes the same way there and back.
 pub(super) async fn end_sessions(
     transaction: &Transaction,
-    ends: &[&End],
+    ends: &[EndOf<'_>],
 ) -> Result<HashSet<SessionId>, Error> {
-    let uses: Vec<Use> = ends.iter().filter_map(|end| end.last_use.clone()).collect();
-    if !uses.is_empty() {
-        record_uses(transaction, &latest_of_each(uses)).await?;
+    let uses = ends.iter().filter_map(|(_, end)| end.last_use.clone());
+    let uses = latest_of_each(uses.collect());
+    if uses.is_empty() {
+        return mark_ended(transaction, ends).await;
     }
-    let ended = mark_ended(transaction, ends).await?;
-    let others = ends.iter().map(|end| end.id);
-    let others: HashSet<SessionId> = others.filter(|id| !ended.contains(id)).collect();
-    if !others.is_empty() {
-        let groups = Group::of(others.into_iter());
-        let before = try_join_all(groups.iter().map(|group| async move {
-            let places = group.parameters();
-            let rows = transaction.query(statements::ENDED, &places).await?;
-            rows.iter()
-                .map(|row| get(row, 0))
-                .collect::<Result<Vec<Bytes16>, Error>>()
-        }));
-        let before = before.await?.concat();
-        if !before.is_empty() {
-            note_again(transaction, &before).await?;
-        }
+    let (recorded, ended) = join(
+        record_uses(transaction, &uses),
+        mark_ended(transaction, ends),
+    )
+    .await;
+    recorded?;
+    ended
+}
+
+/// Tells the nodes once more of those of these sessions that have ended: whoever ended them may still be waiting for
+/// a node that accepts them, and what is answered here has to be as true as what is answered there. Answers which.
+pub(super) async fn tell_again(
+    transaction: &Transaction,
+    ids: impl Iterator<Item = SessionId>,
+) -> Result<Vec<SessionId>, Error> {
+    let groups = Group::of(ids);
+    let before = try_join_all(groups.iter().map(|group| async move {
+        let places = group.parameters();
+        let rows = transaction.query(statements::ENDED, &places).await?;
+        rows.iter()
+            .map(|row| get(row, 0))
+            .collect::<Result<Vec<Bytes16>, Error>>()
+    }));
+    let before = before.await?.concat();
+    if !before.is_empty() {
+        note_again(transaction, &before).await?;
     }
-    Ok(ended)
+    Ok(before.into_iter().map(SessionId::from).collect())
 }
 
 /// Marks sessions as ended, unless they have; the ids of those that this marked.
-async fn mark_ended(transaction: &Transaction, ends: &[&End]) -> Result<HashSet<SessionId>, Error> {
+async fn mark_ended(
+    transaction: &Transaction,
+    ends: &[EndOf<'_>],
+) -> Result<HashSet<SessionId>, Error> {
     // In the order of the rows, as all who lock several.
-    let mut ends: Vec<(Place, &Ending, SessionId)> = ends
+    let mut ends: Vec<(Place, Option<&AccountKey>, &End)> = ends
         .iter()
-        .map(|end| (Place::of(end.id), &end.ending, end.id))
+        .map(|(account, end)| (Place::of(end.id), *account, *end))
         .collect();
     ends.sort_by_key(|(place, ..)| *place);
     let bits: Vec<i32> = ends.iter().map(|(place, ..)| place.bits).collect();
     let sequences: Vec<i64> = ends.iter().map(|(place, ..)| place.sequence).collect();
-    let ids: Vec<Bytes16> = ends.iter().map(|(.., id)| (*id).into()).collect();
+    let ids: Vec<Bytes16> = ends.iter().map(|(.., end)| end.id.into()).collect();
+    let accounts: Vec<Option<Bytes16>> = ends
+        .iter()
+        .map(|(_, account, _)| account.map(key_of))
+        .collect();
     let column = |of: fn(&Ending) -> i64| -> Vec<i64> {
-        ends.iter().map(|(_, ending, _)| of(ending)).collect()
+        ends.iter().map(|(.., end)| of(&end.ending)).collect()
     };
     let ended_at = column(|ending| ending.at.as_millisecond());
     let left_list_at = column(|ending| ending.left_list_at.as_millisecond());
-    let parts = ends.iter().map(|(_, ending, _)| ending.by.to_parts());
+    let parts = ends.iter().map(|(.., end)| end.ending.by.to_parts());
     let (causes, by): (Vec<_>, Vec<_>) = parts
         .map(|(cause, by)| (cause, by.map(Bytes16::from)))
         .unzip();
-    let rest: [Parameter<'_>; 6] = [
+    let rest: [Parameter<'_>; 7] = [
         (&sequences, Type::INT8_ARRAY),
         (&ids, Type::UUID_ARRAY),
         (&ended_at, Type::INT8_ARRAY),
         (&left_list_at, Type::INT8_ARRAY),
         (&causes, Type::TEXT_ARRAY),
         (&by, Type::UUID_ARRAY),
+        (&accounts, Type::UUID_ARRAY),
     ];
     let rows = match bits.first() {
         None => return Ok(HashSet::new()),

@@ -91,6 +91,7 @@ impl Driver {
         }
         self.compare_with_heard(&answer.changes);
         self.heard.retain(|&xid| !seen.shows(Xid(xid)));
+        self.own.retain(|&xid| !seen.shows(Xid(xid)));
         // One that needs the policies is applied once they are read.
         let (later, at_once) = answer
             .changes
@@ -148,7 +149,9 @@ impl Driver {
                 if !self.unheard.remove(&noted.xid) {
                     self.heard.insert(noted.xid);
                 }
-                if noted.policies {
+                if self.own.remove(&noted.xid) {
+                    // Applied, and acknowledged to itself.
+                } else if noted.policies {
                     self.read_policies(Why::Noted(noted));
                 } else {
                     self.apply(&noted);
@@ -187,7 +190,7 @@ impl Driver {
     }
 
     /// Applies a change, whose policies memory has by now, and owes whoever made it the word that it is applied.
-    fn apply(&mut self, noted: &Noted) {
+    pub(super) fn apply(&mut self, noted: &Noted) {
         for change in &noted.changes {
             self.shared.follow(change);
         }

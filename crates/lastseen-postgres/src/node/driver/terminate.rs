@@ -59,6 +59,12 @@ impl Driver {
         };
         self.waiting.insert(confirm.xid, waiting);
         self.read_at = Moment::default();
+        if let Some(noted) = confirm.noted
+            && self.node.epoch().is_some()
+        {
+            self.apply(&noted);
+            self.own.insert(noted.xid);
+        }
     }
 
     pub(super) fn next_of_waiting(&self) -> Option<Moment> {

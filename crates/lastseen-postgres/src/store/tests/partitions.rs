@@ -53,6 +53,7 @@ async fn every_statement_but_the_walk_meets_one_partition_and_looks_rows_up_by_k
     let nobody: Vec<Option<Bytes16>> = vec![None; 3];
     let every_bits = vec![bits; 3];
     let keys = vec![key; 3];
+    let owners = vec![Some(key), None, Some(key)];
     let requests = vec![0_i32; 3];
     let addresses = vec![origin().ip_address; 3];
     let devices = vec!["[]"; 3];
@@ -82,6 +83,17 @@ async fn every_statement_but_the_walk_meets_one_partition_and_looks_rows_up_by_k
             statements::TOUCH,
             vec![
                 (&every_bits, Type::INT4_ARRAY),
+                at_all.clone(),
+                all_called.clone(),
+                then.clone(),
+                (&addresses, Type::INET_ARRAY),
+                (&devices, Type::TEXT_ARRAY),
+            ],
+        ),
+        (
+            statements::TOUCH_IN_ONE,
+            vec![
+                in_bits.clone(),
                 at_all.clone(),
                 all_called.clone(),
                 then.clone(),
@@ -130,6 +142,7 @@ async fn every_statement_but_the_walk_meets_one_partition_and_looks_rows_up_by_k
                     then.clone(),
                     (&causes, Type::TEXT_ARRAY),
                     (&nobody, Type::UUID_ARRAY),
+                    (&owners, Type::UUID_ARRAY),
                 ],
             ]
             .concat(),
@@ -144,6 +157,7 @@ async fn every_statement_but_the_walk_meets_one_partition_and_looks_rows_up_by_k
                 then.clone(),
                 (&causes, Type::TEXT_ARRAY),
                 (&nobody, Type::UUID_ARRAY),
+                (&owners, Type::UUID_ARRAY),
             ],
         ),
         (statements::HOLD_ACCOUNTS, several.to_vec()),

@@ -248,7 +248,7 @@ async fn a_second_end_is_not_answered_before_every_node_knows_of_the_first() {
 }
 
 #[tokio::test]
-async fn a_full_queue_of_notifications_fails_no_termination() {
+async fn a_full_queue_of_notifications_fails_no_change() {
     let (store, place) = store().await;
     let nodes = Arc::new(Nodes::default());
     store.database().set_confirm(Arc::clone(&nodes) as _);
@@ -263,12 +263,53 @@ async fn a_full_queue_of_notifications_fails_no_termination() {
          CREATE CONSTRAINT TRIGGER full_queue AFTER INSERT ON change_log
              DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION full_queue()",
     );
-    let ended = store.end(None, vec![end_of(ids[0])]).await.unwrap();
-    assert_eq!(ended, Ended::Done(ids));
+    let hash = SecretHash::from_bytes([9; 32]);
+    assert!(store.renew(ids[0], hash, 1).await.unwrap());
     let confirmed = nodes.confirmed.lock().clone();
     assert_eq!(confirmed.len(), 1);
     assert!(!confirmed[0].notified, "the leases have to be waited out");
     assert_eq!(place.psql("SELECT count(*) FROM change_log"), "1");
+}
+
+#[tokio::test]
+async fn a_termination_that_nobody_can_be_told_of_is_committed_and_waits_for_the_leases() {
+    let (store, place) = store().await;
+    let nodes = Arc::new(Nodes::default());
+    store.database().set_confirm(Arc::clone(&nodes) as _);
+    let ids = filled(&store, &[account("ada")], 2).await;
+    place.psql("ALTER FUNCTION pg_notify(text, text) RENAME TO pg_notify_elsewhere");
+    let ended = store.end(None, vec![end_of(ids[0])]).await.unwrap();
+    assert_eq!(ended, Ended::Done(vec![ids[0]]));
+    place.psql("ALTER FUNCTION pg_notify_elsewhere(text, text) RENAME TO pg_notify");
+    store.end(None, vec![end_of(ids[1])]).await.unwrap();
+    let confirmed = nodes.confirmed.lock().clone();
+    let notified: Vec<bool> = confirmed
+        .iter()
+        .map(|committed| committed.notified)
+        .collect();
+    assert_eq!(notified, [false, true]);
+    let told: Vec<_> = confirmed
+        .into_iter()
+        .flat_map(|committed| committed.sessions)
+        .collect();
+    assert_eq!(told, ids);
+}
+
+#[tokio::test]
+async fn a_termination_of_one_session_ends_it_only_for_its_own_account() {
+    let (store, place) = store().await;
+    let (ada, bob) = (account("ada"), account("bob"));
+    let ids = filled(&store, &[Arc::clone(&ada), Arc::clone(&bob)], 1).await;
+    let asked = |whose: &Arc<Account>, id| store.end(Some(whose.key.clone()), vec![end_of(id)]);
+    // At once, so that they go together; and each by itself.
+    let (foreign, own) = tokio::join!(asked(&bob, ids[0]), asked(&ada, ids[0]));
+    assert_eq!(foreign.unwrap(), Ended::NotFound);
+    assert_eq!(own.unwrap(), Ended::Done(vec![ids[0]]));
+    assert_eq!(asked(&ada, ids[1]).await.unwrap(), Ended::NotFound);
+    assert_eq!(asked(&bob, ids[0]).await.unwrap(), Ended::NotFound);
+    assert_eq!(asked(&ada, ids[0]).await.unwrap(), Ended::Done(Vec::new()));
+    let left = place.psql("SELECT count(*) FROM session WHERE left_list_at IS NULL");
+    assert_eq!(left, "1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
