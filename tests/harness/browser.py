@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect
 
 from harness.people import Device, Person
+from harness.program import PATIENCE
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -28,6 +31,13 @@ REMOVE = re.compile(r"^Remove\b")
 
 def launch(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+def let_go(what: Browser | BrowserContext) -> None:
+    """Closes it. Now and then Chromium never says that it has: then it goes with the browser's process."""
+    # Only the asynchronous half of Playwright can be told how long to wait.
+    with suppress(asyncio.TimeoutError):
+        what._sync(asyncio.wait_for(what._impl_obj.close(reason=None), PATIENCE))
 
 
 @dataclass

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from harness.program import PATIENCE, eventually, free_port
@@ -108,12 +109,18 @@ class Cluster:
     def freeze(self) -> None:
         """Stops every process of it where it is."""
         for pid in self.everyone():
-            os.kill(pid, signal.SIGSTOP)
+            self._send(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Lets them go on."""
         for pid in reversed(self.everyone()):
-            os.kill(pid, signal.SIGCONT)
+            self._send(pid, signal.SIGCONT)
+
+    @staticmethod
+    def _send(pid: int, how: signal.Signals) -> None:
+        # One of them may have ended since they were counted, with the connection that it served.
+        with suppress(ProcessLookupError):
+            os.kill(pid, how)
 
     def close(self) -> None:
         """Ends it, whatever its state, and removes what it kept."""

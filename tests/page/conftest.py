@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
-from harness.browser import Visitor, launch
+from harness.browser import Visitor, launch, let_go
 from harness.people import Device, Person
 
 expect.set_options(timeout=10_000)
@@ -18,7 +18,7 @@ expect.set_options(timeout=10_000)
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     browser = launch(playwright)
     yield browser
-    browser.close()
+    let_go(browser)
 
 
 class Complaints:
@@ -72,7 +72,7 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visitor]]:
 
     yield visit
     for context in contexts:
-        context.close()
+        let_go(context)
     assert not complaints.found, complaints.found
 
 

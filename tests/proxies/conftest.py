@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Playwright
 
-from harness.browser import CHROMIUM, FLAGS
+from harness.browser import CHROMIUM, FLAGS, let_go
 from harness.proxies import Caddy, Guarded, Nginx
 
 
@@ -26,4 +26,4 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
     names = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, names])
     yield browser
-    browser.close()
+    let_go(browser)

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from harness.answers import content_security_policy
+from harness.browser import let_go
 from harness.proxies import COOKIE, PAGE, SESSIONS, WIKI, Guarded
 
 QUERY = "?x=1&y=%26%3D+%20&next=https://elsewhere.example/?a=b&x=2&%C3%A9="
@@ -25,7 +26,7 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
     yield open_page
     for context in contexts:
-        context.close()
+        let_go(context)
 
 
 def sign_in(guarded: Guarded, page: Page, password: str | None = None) -> None:
