@@ -12,14 +12,13 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Xid(pub u64);
 
-/// A change that other nodes' memory has to follow, and that has been committed.
+/// A change that other nodes' memory has to follow, and that has been committed. Whether anybody was notified of it is
+/// not known: where PostgreSQL's queue of notifications was full nobody was, and only the end of the leases tells that
+/// nobody answers from before.
 #[derive(Clone, Debug)]
 pub struct Committed {
     /// The transaction: its rows of `change_log` say what changed.
     pub xid: Xid,
-    /// Whether a notification went with the commit. Where PostgreSQL's queue of them was full, none did: then
-    /// nobody will acknowledge, and only the leases' end tells that nobody answers from before.
-    pub notified: bool,
     /// Where it is known here what changed, these sessions and nothing else: this process's memory need not wait
     /// to hear of them. Empty: nothing is known.
     pub sessions: Vec<SessionId>,

@@ -269,7 +269,6 @@ impl Database {
                 Ok((answer, xid)) => {
                     let committed = xid.map(|xid| Committed {
                         xid,
-                        notified,
                         sessions: Vec::new(),
                     });
                     return Ok((answer, committed));
@@ -309,15 +308,8 @@ impl Database {
                 Ok((answer, None)) => transaction.commit().await.map(|()| (answer, None)),
                 Ok((answer, Some(Known { xid, sessions }))) => {
                     let message = node::message_of_sessions(xid, origin.as_deref(), &sessions);
-                    let told = transaction.commit_and_tell(node::CHANGES, &message).await;
-                    told.map(|notified| {
-                        let committed = Committed {
-                            xid,
-                            notified,
-                            sessions,
-                        };
-                        (answer, Some(committed))
-                    })
+                    let committed = transaction.commit_and_tell(node::CHANGES, message).await;
+                    committed.map(|()| (answer, Some(Committed { xid, sessions })))
                 }
                 Err(error) => {
                     transaction.roll_back().await;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use deadpool_postgres::Object;
 use futures_util::future::join;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
@@ -163,33 +164,48 @@ impl Transaction {
         xid(&self.query(NOTED, &[]).await?)
     }
 
-    /// Commits, and notifies as soon as that is done: both on one way there and back. Answers whether the
-    /// notification went out.
+    /// Commits, and notifies as soon as that is done: both on one way there and back. Answered once it is committed;
+    /// the notification may still be on its way then, or be lost.
     ///
     /// # Errors
     /// As [`Transaction::commit`]; then nothing is known of the notification either.
     pub(crate) async fn commit_and_tell(
+        self,
+        channel: &'static str,
+        message: String,
+    ) -> Result<(), Error> {
+        let (answer, committed) = oneshot::channel();
+        // By itself: where nothing comes back of the notification, nobody waits for that as long as for a commit.
+        tokio::spawn(self.commit_then_tell(channel, message, answer));
+        committed.await.unwrap_or(Err(Error::Closed))
+    }
+
+    async fn commit_then_tell(
         mut self,
-        channel: &str,
-        message: &str,
-    ) -> Result<bool, Error> {
-        let client = self.client()?;
+        channel: &'static str,
+        message: String,
+        answer: oneshot::Sender<Result<(), Error>>,
+    ) {
+        let Ok(client) = self.client() else { return };
         let words: [Parameter<'_>; 2] = [(&channel, Type::TEXT), (&message, Type::TEXT)];
-        let (committed, told) = join(
-            self.bounded(client, client.batch_execute("COMMIT")),
+        let (is_committed, told) = join(
+            async {
+                let committed = self.bounded(client, client.batch_execute("COMMIT")).await;
+                let is_committed = committed.is_ok();
+                // Whoever asked may have gone.
+                let _ = answer.send(committed);
+                is_committed
+            },
             self.bounded(client, client.query_typed(TELL, &words)),
         )
         .await;
-        committed?;
-        match told {
-            Ok(_) => {}
-            // It has nothing more to say.
-            Err(Error::Refused { .. }) => tracing::warn!("the nodes could not be notified"),
-            // What was committed stays; the connection does not go back to the others.
-            Err(_) => return Ok(false),
+        if let Err(error) = &told {
+            tracing::warn!(%error, "the nodes could not be notified");
         }
-        drop(self.client.take());
-        Ok(told.is_ok())
+        // A connection that has nothing more to say goes back to the others.
+        if is_committed && matches!(told, Ok(_) | Err(Error::Refused { .. })) {
+            drop(self.client.take());
+        }
     }
 
     /// Ends the transaction without its changes, and keeps the connection.

@@ -33,11 +33,16 @@ impl Entropy for Counting {
 }
 
 async fn store() -> (PostgresStore, TestDatabase<'static>) {
+    store_with(|_| {}).await
+}
+
+async fn store_with(set: impl Fn(&mut Options)) -> (PostgresStore, TestDatabase<'static>) {
     let place = Cluster::shared().database();
-    let options = Options {
+    let mut options = Options {
         connections: 4,
         ..Options::new(place.address())
     };
+    set(&mut options);
     let database = Database::open(options, &[PostgresStore::MIGRATIONS])
         .await
         .unwrap();

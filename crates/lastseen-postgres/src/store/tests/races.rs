@@ -265,9 +265,7 @@ async fn a_full_queue_of_notifications_fails_no_change() {
     );
     let hash = SecretHash::from_bytes([9; 32]);
     assert!(store.renew(ids[0], hash, 1).await.unwrap());
-    let confirmed = nodes.confirmed.lock().clone();
-    assert_eq!(confirmed.len(), 1);
-    assert!(!confirmed[0].notified, "the leases have to be waited out");
+    assert_eq!(nodes.confirmed.lock().len(), 1);
     assert_eq!(place.psql("SELECT count(*) FROM change_log"), "1");
 }
 
@@ -283,16 +281,30 @@ async fn a_termination_that_nobody_can_be_told_of_is_committed_and_waits_for_the
     place.psql("ALTER FUNCTION pg_notify_elsewhere(text, text) RENAME TO pg_notify");
     store.end(None, vec![end_of(ids[1])]).await.unwrap();
     let confirmed = nodes.confirmed.lock().clone();
-    let notified: Vec<bool> = confirmed
-        .iter()
-        .map(|committed| committed.notified)
-        .collect();
-    assert_eq!(notified, [false, true]);
     let told: Vec<_> = confirmed
         .into_iter()
         .flat_map(|committed| committed.sessions)
         .collect();
     assert_eq!(told, ids);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_notification_that_does_not_go_out() {
+    let (store, place) = store_with(|options| options.patience = Duration::from_secs(3600)).await;
+    let nodes = Arc::new(Nodes::default());
+    store.database().set_confirm(Arc::clone(&nodes) as _);
+    let ids = filled(&store, &[account("ada")], 1).await;
+    place.psql(
+        "ALTER FUNCTION pg_notify(text, text) RENAME TO pg_notify_elsewhere;
+         CREATE FUNCTION pg_notify(text, text) RETURNS void LANGUAGE sql AS 'SELECT pg_sleep(3600)'",
+    );
+    let ended = tokio::time::timeout(
+        Duration::from_secs(60),
+        store.end(None, vec![end_of(ids[0])]),
+    );
+    let ended = ended.await.expect("an answer, without the notification");
+    assert_eq!(ended.unwrap(), Ended::Done(vec![ids[0]]));
+    assert_eq!(nodes.confirmed.lock()[0].sessions, ids);
 }
 
 #[tokio::test]
