@@ -132,12 +132,19 @@ def test_a_wrong_method_is_a_problem_document_that_says_which_are_right(
 
 
 def test_head_is_get_without_its_body(ada: Person) -> None:
-    device = ada.device()
-    for path in ("/api/v1/session", "/api/v1/sessions", "/sessions", "/livez"):
-        got, head = device.get(path), device.request("HEAD", path)
-        assert head.status_code == got.status_code
-        assert head.content == b""
-        assert head.headers["content-type"] == got.headers["content-type"]
+    # The check of a session goes past the router, its HEAD does not: they may not drift apart.
+    for device in (ada.device(), Device(ada.server)):
+        for path in ("/api/v1/session", "/api/v1/session?a=b", "/api/v1/sessions", "/sessions", "/livez"):
+            got, head = device.get(path), device.request("HEAD", path)
+            assert head.status_code == got.status_code
+            assert head.content == b""
+            assert _lasting(head) == _lasting(got)
+
+
+def _lasting(response: httpx.Response) -> dict[str, str]:
+    """The headers of an answer, but for those that differ from one to the next."""
+    differing = ("date", "x-request-id")
+    return {name: value for name, value in response.headers.items() if name not in differing}
 
 
 @pytest.mark.parametrize("path", ["/api/v1/sessions/%zz", "/api/v1/sessions/%ff", "/api/v1/%"])

@@ -152,11 +152,11 @@ impl SessionsContext {
     /// The visitor's address, by the peer and what trusted proxies say.
     #[must_use]
     pub fn client_ip(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
-        client_ip(
-            peer_address(extensions),
-            headers,
-            &self.shared.trusted_proxies,
-        )
+        self.client_ip_of(headers, peer_address(extensions))
+    }
+
+    fn client_ip_of(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
+        client_ip(peer, headers, &self.shared.trusted_proxies)
     }
 
     /// Whether a request comes from a trusted proxy, whose word counts on what the visitor asked for.
@@ -168,8 +168,12 @@ impl SessionsContext {
     /// What a request says of the visit: from where, and by what.
     #[must_use]
     pub fn visit<'a>(&self, headers: &'a HeaderMap, extensions: &Extensions) -> Visit<'a> {
+        self.visit_of(headers, peer_address(extensions))
+    }
+
+    fn visit_of<'a>(&self, headers: &'a HeaderMap, peer: Option<IpAddr>) -> Visit<'a> {
         Visit {
-            ip_address: self.client_ip(headers, extensions),
+            ip_address: self.client_ip_of(headers, peer),
             client: client_description(headers),
         }
     }
@@ -224,12 +228,15 @@ impl SessionsContext {
         extensions: &Extensions,
     ) -> Result<Option<CurrentSession>, Unavailable> {
         let read = |session: SessionView<'_>, _| session.to_session();
-        let accepted = self.accept(headers, extensions, read).await?;
-        Ok(accepted.map(|accepted| CurrentSession {
-            session: accepted.answer,
-            now: accepted.now,
-            owns_cookie: accepted.owns_cookie,
-            context: self.clone(),
+        let accepted = self.accept(headers, peer_address(extensions), read).await?;
+        Ok(accepted.map(|accepted| {
+            note_seen(extensions, accepted.id);
+            CurrentSession {
+                session: accepted.answer,
+                now: accepted.now,
+                owns_cookie: accepted.owns_cookie,
+                context: self.clone(),
+            }
         }))
     }
 
@@ -238,7 +245,7 @@ impl SessionsContext {
     pub(crate) async fn accept<Answer>(
         &self,
         headers: &HeaderMap,
-        extensions: &Extensions,
+        peer: Option<IpAddr>,
         read: impl Fn(SessionView<'_>, Timestamp) -> Answer,
     ) -> Result<Option<Accepted<Answer>>, Unavailable> {
         let (token, owns_cookie) = match Credential::of(headers, self.cookie()) {
@@ -247,20 +254,16 @@ impl SessionsContext {
             Credential::Bearer(token) => (token, self.may_clear_beside(token, headers)),
         };
         let now = self.now();
-        let visit = self.visit(headers, extensions);
+        let visit = self.visit_of(headers, peer);
         let read = |session: SessionView<'_>| (session.id, read(session, now));
         let verdict = self.sessions().validate_with(token, &visit, now, read);
         match verdict.await? {
-            Verdict::Active((id, answer)) => {
-                if let Some(seen) = extensions.get::<SeenSession>() {
-                    seen.note(id);
-                }
-                Ok(Some(Accepted {
-                    answer,
-                    now,
-                    owns_cookie,
-                }))
-            }
+            Verdict::Active((id, answer)) => Ok(Some(Accepted {
+                id,
+                answer,
+                now,
+                owns_cookie,
+            })),
             Verdict::Refused(_) => Ok(None),
         }
     }
@@ -286,10 +289,12 @@ impl<S: Sync> FromRequestParts<S> for SessionsContext {
 
 /// What came of the token of a request: it was accepted.
 pub(crate) struct Accepted<Answer> {
+    /// The session.
+    pub(crate) id: SessionId,
     /// What was read of the session.
     pub(crate) answer: Answer,
     /// The instant of this request.
-    now: Timestamp,
+    pub(crate) now: Timestamp,
     owns_cookie: bool,
 }
 
@@ -310,6 +315,13 @@ impl SeenSession {
     fn note(&self, id: SessionId) {
         // A request may ask more than once; its session stays the same.
         _ = self.0.set(id);
+    }
+}
+
+/// Notes the session of a request that was accepted, where somebody wants to know.
+pub(crate) fn note_seen(extensions: &Extensions, id: SessionId) {
+    if let Some(seen) = extensions.get::<SeenSession>() {
+        seen.note(id);
     }
 }
 

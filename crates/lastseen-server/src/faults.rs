@@ -1,7 +1,8 @@
 //! A fault in the program, a panic, costs the request in which it happened and no other: it is answered 503.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -65,17 +66,34 @@ where
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = self.project().answer;
-        // What the handler worked on is dropped with its future and never looked at again; what it shares with others
-        // is behind locks that are not poisoned, or in the store, whose transactions are undone.
-        match catch_unwind(AssertUnwindSafe(|| answer.poll(context))) {
+        match poll_or_fault(self.project().answer, context) {
             Ok(poll) => poll,
-            // The log has the fault already: see `logs.rs`.
-            Err(_) => Poll::Ready(Ok(
-                Problem::unavailable("a fault in the program").into_http()
-            )),
+            Err(problem) => Poll::Ready(Ok(problem.into_http())),
         }
     }
+}
+
+/// What `answer` comes to, or what a panic of it is answered: for what stands in no layer.
+pub(crate) async fn or_fault<Answer>(
+    answer: impl Future<Output = Result<Answer, Problem>>,
+) -> Result<Answer, Problem> {
+    let mut answer = pin!(answer);
+    poll_fn(|context| match poll_or_fault(answer.as_mut(), context) {
+        Ok(poll) => poll,
+        Err(problem) => Poll::Ready(Err(problem)),
+    })
+    .await
+}
+
+fn poll_or_fault<F: Future>(
+    answer: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Result<Poll<F::Output>, Problem> {
+    // What the handler worked on is dropped with its future and never looked at again; what it shares with others is
+    // behind locks that are not poisoned, or in the store, whose transactions are undone.
+    catch_unwind(AssertUnwindSafe(|| answer.poll(context)))
+        // The log has the fault already: see `logs.rs`.
+        .map_err(|_| Problem::unavailable("a fault in the program"))
 }
 
 #[cfg(test)]
@@ -85,6 +103,13 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_panics_outside_of_a_layer_is_unavailable_too() {
+        let fault = or_fault(async { Ok(Vec::<u8>::new().remove(std::hint::black_box(0))) }).await;
+        assert_eq!(fault.unwrap_err().code().status(), 503);
+        assert_eq!(or_fault(async { Ok(7) }).await.unwrap(), 7);
+    }
 
     #[tokio::test]
     async fn a_handler_that_panics_is_answered_503_and_the_next_request_as_ever() {

@@ -9,6 +9,7 @@
 //! | [`app`] | what a running server, or a command alone, works with |
 //! | [`storage`] | the database, of whichever kind, and the stores in it |
 //! | [`router`] | the whole URL surface on one screen |
+//! | [`surface`] | the router, and the check of a session in front of it |
 //! | [`pages`] | how sign-in, password and set-up look |
 //! | [`accounts`] | built-in accounts and their passwords |
 //! | [`applications`] | other programs' accounts: keys, requests, links into the pages |
@@ -44,5 +45,6 @@ mod serve;
 pub mod sign_in;
 pub mod storage;
 mod supervisor;
+mod surface;
 
 pub use failure::Failure;

@@ -4,6 +4,8 @@ mod buffer;
 mod request_line;
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -41,12 +43,18 @@ impl Logs {
 pub(crate) struct RequestLog {
     lines: Lines,
     format: LogFormat,
+    /// Whether they are wanted. Asking the subscriber costs as much as writing the line.
+    wanted: Arc<AtomicBool>,
 }
+
+/// The weight of a request's line.
+const OF_REQUESTS: tracing::Level = tracing::Level::INFO;
 
 impl RequestLog {
     /// Adds the line of a request.
     pub(crate) fn add(&self, line: &RequestLine<'_>) {
-        if tracing::enabled!(target: "lastseen::request", tracing::Level::INFO) {
+        // Relaxed: after a change a few lines more or less do not matter.
+        if self.wanted.load(Ordering::Relaxed) {
             self.lines.add(|out| match self.format {
                 LogFormat::Text => line.write_text(out),
                 LogFormat::Json => line.write_json(out),
@@ -59,11 +67,14 @@ impl RequestLog {
 #[derive(Debug, Clone)]
 pub struct Level {
     targets: Handle<Targets, Registry>,
+    requests_wanted: Arc<AtomicBool>,
 }
 
 impl Level {
     /// Logs what weighs this much or more from now on.
     pub fn set(&self, level: tracing::Level) {
+        self.requests_wanted
+            .store(level >= OF_REQUESTS, Ordering::Relaxed);
         // It fails only where there is no log any more, and then nobody misses a line.
         _ = self.targets.reload(targets(level));
     }
@@ -86,10 +97,18 @@ pub fn start(format: LogFormat, level: tracing::Level) -> io::Result<Logs> {
     };
     started.map_err(io::Error::other)?;
     log_panics();
+    let wanted = Arc::new(AtomicBool::new(level >= OF_REQUESTS));
     Ok(Logs {
         _worker: worker,
-        requests: RequestLog { lines, format },
-        level: Level { targets: handle },
+        requests: RequestLog {
+            lines,
+            format,
+            wanted: Arc::clone(&wanted),
+        },
+        level: Level {
+            targets: handle,
+            requests_wanted: wanted,
+        },
     })
 }
 

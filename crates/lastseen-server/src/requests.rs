@@ -3,15 +3,20 @@
 //! The line names the route that matched, never the address as it was sent: an address may hold a link's secret. It
 //! holds no header and no body, hence no token, password, cookie or hash.
 
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::extract::MatchedPath;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
-use lastseen::{Clock, Entropy};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use lastseen::{Clock, Entropy, SessionId, Timestamp};
 use lastseen_axum::{Code, SecurityHeaders, SeenSession};
+use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -22,6 +27,8 @@ use crate::logs::{RequestLine, RequestLog};
 use crate::metrics::Metrics;
 
 const ID_NAME: HeaderName = HeaderName::from_static(REQUEST_ID);
+const NO_ID: HeaderValue = HeaderValue::from_static("none");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A layer that gives every request an id, logs it and counts it, and its answer the security headers. It stands around
 /// everything else. One layer, because each has a share of what a request costs.
@@ -33,10 +40,15 @@ pub(crate) struct Requests {
 struct Shared {
     /// Tells the ids of one run of the server from those of another.
     run: u32,
-    number: AtomicU64,
+    /// Numbers that have been given to somebody to number requests with.
+    given: AtomicU64,
+    /// The numbers of requests that come out of a router.
+    numbers: Numbers,
     metrics: Arc<Metrics>,
     log: RequestLog,
     headers: SecurityHeaders,
+    /// All headers of an answer that is JSON and says nothing else of itself, with room for its id.
+    json: HeaderMap,
     clock: Arc<dyn Clock>,
 }
 
@@ -50,17 +62,112 @@ impl Requests {
     ) -> Self {
         let mut run = [0; 4];
         entropy.fill(&mut run);
+        let mut json = HeaderMap::from_iter([(CONTENT_TYPE, JSON), (ID_NAME, NO_ID)]);
+        headers.apply(&mut json);
         let shared = Shared {
             run: u32::from_ne_bytes(run),
-            number: AtomicU64::new(0),
+            given: AtomicU64::new(0),
+            numbers: Numbers::default(),
             metrics,
             log,
             headers,
+            json,
             clock,
         };
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// Notes that a request was answered, and has the answer say what every answer says.
+    pub(crate) fn finish<B>(&self, noted: &Noted<'_>, response: &mut Response<B>) {
+        let shared = &*self.shared;
+        let status = response.status().as_u16();
+        let code = response.extensions().get().copied();
+        let id = shared.note(noted, status, code, |_| shared.clock.now());
+        shared.headers.apply(response.headers_mut());
+        response.headers_mut().insert(ID_NAME, id);
+    }
+
+    /// Answers a request that began at the instant `began_at` with JSON: as [`Requests::finish`] does it, at a part of the
+    /// cost.
+    pub(crate) fn finish_with_json<B: From<Bytes>>(
+        &self,
+        noted: &Noted<'_>,
+        began_at: Timestamp,
+        json: Vec<u8>,
+    ) -> Response<B> {
+        let at = |duration| began_at.saturating_add(duration);
+        let id = self.shared.note(noted, StatusCode::OK.as_u16(), None, at);
+        let mut response = Response::new(Bytes::from(json).into());
+        let headers = response.headers_mut();
+        headers.clone_from(&self.shared.json);
+        headers.insert(ID_NAME, id);
+        response
+    }
+}
+
+impl Shared {
+    /// Counts a request and adds its line to the log, which says that it was answered `at` an instant, as that follows
+    /// from how long it took; answers with its id.
+    fn note(
+        &self,
+        noted: &Noted<'_>,
+        status: u16,
+        code: Option<Code>,
+        at: impl FnOnce(Duration) -> Timestamp,
+    ) -> HeaderValue {
+        let number = noted.numbers.next(&self.given);
+        let id = Id::new(self.run, number);
+        let duration = noted.begun.elapsed();
+        self.metrics
+            .count_request(noted.method, noted.route, status, duration);
+        self.log.add(&RequestLine {
+            at: at(duration),
+            id: id.as_str(),
+            method: known(noted.method),
+            route: noted.route,
+            status,
+            code: code.map(Code::as_str),
+            session: noted.session,
+            microseconds: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+        });
+        // Digits and a dash are a header value.
+        HeaderValue::from_str(id.as_str()).unwrap_or(NO_ID)
+    }
+}
+
+/// What is known of a request when it is answered.
+pub(crate) struct Noted<'a> {
+    pub(crate) begun: Instant,
+    pub(crate) method: &'a Method,
+    /// The route that matched.
+    pub(crate) route: &'a str,
+    /// Whence its number comes.
+    pub(crate) numbers: &'a Numbers,
+    pub(crate) session: Option<SessionId>,
+}
+
+/// Numbers for requests, taken from those of all in rows: one counter for every request would be passed around among the
+/// processors.
+#[derive(Default)]
+pub(crate) struct Numbers {
+    left: Mutex<Range<u64>>,
+}
+
+impl Numbers {
+    /// Numbers in a row.
+    const ROW: u64 = 64;
+
+    fn next(&self, given: &AtomicU64) -> u64 {
+        let mut left = self.left.lock();
+        if let Some(number) = left.next() {
+            return number;
+        }
+        // Relaxed: the numbers have to differ, no more.
+        let first = given.fetch_add(Self::ROW, Ordering::Relaxed);
+        *left = first + 1..first + Self::ROW;
+        first
     }
 }
 
@@ -70,7 +177,7 @@ impl<S> Layer<S> for Requests {
     fn layer(&self, inner: S) -> Self::Service {
         RequestsService {
             inner,
-            shared: Arc::clone(&self.shared),
+            requests: self.clone(),
         }
     }
 }
@@ -79,7 +186,7 @@ impl<S> Layer<S> for Requests {
 #[derive(Clone)]
 pub(crate) struct RequestsService<S> {
     inner: S,
-    shared: Arc<Shared>,
+    requests: Requests,
 }
 
 impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for RequestsService<S>
@@ -97,26 +204,27 @@ where
     fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
         let session = SeenSession::default();
         request.extensions_mut().insert(session.clone());
-        let noted = Noted {
-            begun: Instant::now(),
+        let begun = Begun {
+            at: Instant::now(),
             method: request.method().clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
             session,
-            shared: Arc::clone(&self.shared),
+            requests: self.requests.clone(),
         };
         RequestsFuture {
             answer: self.inner.call(request),
-            noted,
+            begun,
         }
     }
 }
 
-struct Noted {
-    begun: Instant,
+/// A request that is being answered.
+struct Begun {
+    at: Instant,
     method: Method,
     route: Option<MatchedPath>,
     session: SeenSession,
-    shared: Arc<Shared>,
+    requests: Requests,
 }
 
 pin_project! {
@@ -124,7 +232,7 @@ pin_project! {
     pub(crate) struct RequestsFuture<F> {
         #[pin]
         answer: F,
-        noted: Noted,
+        begun: Begun,
     }
 }
 
@@ -138,42 +246,17 @@ where
         let this = self.project();
         let mut answer = ready!(this.answer.poll(context));
         if let Ok(response) = &mut answer {
-            this.noted.finish(response);
+            let begun = this.begun;
+            let noted = Noted {
+                begun: begun.at,
+                method: &begun.method,
+                route: begun.route.as_ref().map_or("none", MatchedPath::as_str),
+                numbers: &begun.requests.shared.numbers,
+                session: begun.session.id(),
+            };
+            begun.requests.finish(&noted, response);
         }
         Poll::Ready(answer)
-    }
-}
-
-impl Noted {
-    fn finish<B>(&self, response: &mut Response<B>) {
-        // Relaxed: the ids have to differ, no more.
-        let number = self.shared.number.fetch_add(1, Ordering::Relaxed);
-        let id = Id::new(self.shared.run, number);
-        let duration = self.begun.elapsed();
-        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
-        let status = response.status().as_u16();
-        let shared = &*self.shared;
-        shared
-            .metrics
-            .count_request(&self.method, route, status, duration);
-        shared.log.add(&RequestLine {
-            at: shared.clock.now(),
-            id: id.as_str(),
-            method: known(&self.method),
-            route,
-            status,
-            code: response
-                .extensions()
-                .get::<Code>()
-                .map(|code| code.as_str()),
-            session: self.session.id(),
-            microseconds: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-        });
-        shared.headers.apply(response.headers_mut());
-        // Digits and a dash are a header value.
-        if let Ok(id) = HeaderValue::from_str(id.as_str()) {
-            response.headers_mut().insert(ID_NAME, id);
-        }
     }
 }
 
@@ -227,7 +310,18 @@ pub(crate) fn known(method: &Method) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    #[test]
+    fn connections_that_take_turns_number_no_two_requests_alike() {
+        let (given, connections) = (AtomicU64::new(0), [(); 3].map(|()| Numbers::default()));
+        let numbers: HashSet<u64> = (0..1000)
+            .map(|turn| connections[turn % 3].next(&given))
+            .collect();
+        assert_eq!(numbers.len(), 1000);
+    }
 
     #[test]
     fn an_id_is_the_run_and_the_number_in_hexadecimal_digits() {

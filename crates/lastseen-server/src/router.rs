@@ -10,7 +10,6 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use lastseen_axum::pages as sessions_page;
 use lastseen_axum::{PublicUrl, SessionsContext, SessionsLayer, TrustedProxies, api, problem};
-
 use tower::ServiceBuilder;
 
 use crate::app::Services;
@@ -22,15 +21,16 @@ use crate::proxies;
 use crate::readiness::Readiness;
 use crate::requests::Requests;
 use crate::sign_in::{self, ReturnTargets};
+use crate::surface::{Check, Surface};
 
 /// Everything that the server answers.
-pub(crate) fn router(
+pub(crate) fn surface(
     services: &Services,
     effective: &Effective,
     public_url: &PublicUrl,
     requests: Requests,
     readiness: &Readiness,
-) -> Router {
+) -> Surface {
     let trusted_proxies: TrustedProxies = effective.trusted_proxies.iter().copied().collect();
     let context = SessionsContext::new(services.sessions.clone(), public_url.clone())
         .with_trusted_proxies(trusted_proxies)
@@ -47,8 +47,9 @@ pub(crate) fn router(
     let description = description(&context);
 
     let readiness = readiness.clone();
+    let check = Check::new(context.clone(), requests.clone());
     // Each part brings what it works with: a state of the whole would be copied for every request.
-    Router::new()
+    let router = Router::new()
         // The caller's own sessions: /api/v1/session, /api/v1/sessions…, /api/v1/sign-out.
         .merge(api::router())
         // Becoming a caller: /api/v1/sign-in, /api/v1/password.
@@ -72,7 +73,7 @@ pub(crate) fn router(
         .method_not_allowed_fallback(problem::method_not_allowed)
         // From the outside in: what is noted of every request and what every answer says, what a fault is answered, who is
         // asking.
-        // In one piece: each call of `layer` boxes every route once more.
+        // In one piece: each call of `layer` boxes every route once more. The check in `surface.rs` is outside of all of it.
         .layer(
             ServiceBuilder::new()
                 .layer(requests)
@@ -80,7 +81,8 @@ pub(crate) fn router(
                 .layer(SessionsLayer::new(context)),
         )
         // Without it each request would make its route anew, to give it the state that none has.
-        .with_state(())
+        .with_state(());
+    Surface::new(router, check)
 }
 
 /// The description of the whole HTTP interface (OpenAPI): the sessions' own part and the server's.

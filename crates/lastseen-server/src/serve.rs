@@ -109,7 +109,7 @@ async fn serve(
         services.entropy.as_ref(),
     );
     let readiness = Readiness::new(&services);
-    let router = router::router(&services, effective, &public_url, requests, &readiness);
+    let surface = router::surface(&services, effective, &public_url, requests, &readiness);
     let mut lines = vec![format!("listening on http://{address}")];
     lines.extend(set_up_line(&services, &public_url).await?);
     lines.extend(furniture);
@@ -154,7 +154,7 @@ async fn serve(
             _ = tokio::time::timeout(drain, stop.asked()).await;
         }
     };
-    listener.serve(router, &headers, asked).await;
+    listener.serve(surface, &headers, asked).await;
     tracing::info!(target: "lastseen", "stopping");
     hangups.abort();
     _ = stopping.send(true);

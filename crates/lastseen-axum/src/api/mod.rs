@@ -22,6 +22,7 @@ mod terminate;
 mod terminate_others;
 
 pub use list::{ListQuery, page_json};
+pub use session::{CurrentJson, current};
 pub use terminate::TerminateRequest;
 
 use std::sync::LazyLock;

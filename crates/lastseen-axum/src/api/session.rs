@@ -1,12 +1,16 @@
 //! `GET /api/v1/session`: the current session.
 
+use std::net::IpAddr;
+
 use axum::extract::FromRequestParts;
 use axum::response::Response;
+use http::HeaderMap;
 use http::request::Parts;
-use lastseen::SessionView;
+use lastseen::{SessionId, SessionView, Timestamp};
 
 use super::json;
-use crate::context::in_extensions;
+use crate::caller::peer_address;
+use crate::context::{SessionsContext, in_extensions, note_seen};
 use crate::problem::Problem;
 use crate::view::view_json;
 
@@ -23,8 +27,7 @@ pub(super) async fn handle(Written(current): Written) -> Response {
     json(current)
 }
 
-/// The session that a request is made under, as JSON. It is written where the session lies: this request is made more
-/// often than all others, and to take a session along costs more than to write it.
+/// The session that a request is made under, as JSON.
 pub(super) struct Written(Vec<u8>);
 
 impl<S: Sync> FromRequestParts<S> for Written {
@@ -32,11 +35,43 @@ impl<S: Sync> FromRequestParts<S> for Written {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let context = in_extensions(parts)?;
-        let write = |session: SessionView<'_>, now| view_json(session, true, now);
-        let accepted = context.accept(&parts.headers, &parts.extensions, write);
-        match accepted.await? {
-            Some(accepted) => Ok(Self(accepted.answer)),
-            None => Err(Problem::not_signed_in()),
-        }
+        let peer = peer_address(&parts.extensions);
+        let current = current(context, &parts.headers, peer).await?;
+        note_seen(&parts.extensions, current.id);
+        Ok(Self(current.json))
+    }
+}
+
+/// What `GET /api/v1/session` answers.
+#[derive(Clone, Debug)]
+pub struct CurrentJson {
+    /// The session.
+    pub id: SessionId,
+    /// The instant at which its token was judged.
+    pub at: Timestamp,
+    /// The session as JSON: the body of the answer.
+    pub json: Vec<u8>,
+}
+
+/// Answers `GET /api/v1/session` for a request with these headers: for a server that does not want to lead its most
+/// frequent request through a router. `peer` is the address at the other end of the connection.
+///
+/// The JSON is written where the session lies: to take a session along costs more than to write it.
+///
+/// # Errors
+/// `not_signed_in` where no token of the request is accepted, `unavailable` where the store cannot be asked.
+pub async fn current(
+    context: &SessionsContext,
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+) -> Result<CurrentJson, Problem> {
+    let write = |session: SessionView<'_>, now| view_json(session, true, now);
+    match context.accept(headers, peer, write).await? {
+        Some(accepted) => Ok(CurrentJson {
+            id: accepted.id,
+            at: accepted.now,
+            json: accepted.answer,
+        }),
+        None => Err(Problem::not_signed_in()),
     }
 }

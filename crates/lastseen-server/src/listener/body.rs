@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use tokio::time::{Sleep, sleep};
 
 use super::limits::BODY_TIME;
@@ -65,32 +66,77 @@ where
     }
 }
 
-/// An answer's body. Once it has been handed over, the connection waits for its next request.
-pub(super) struct LastingBody<B> {
-    body: B,
+/// An answer's body, as a handler has made it.
+pub(crate) enum AnswerBody {
+    /// All of it is there.
+    Whole(Full<Bytes>),
+    /// It comes out of a router, which boxes every body.
+    Routed(axum::body::Body),
+}
+
+impl From<Bytes> for AnswerBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(Full::new(bytes))
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
+            Self::Routed(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Routed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Routed(body) => body.size_hint(),
+        }
+    }
+}
+
+/// An answer's body on its way. Once it has been handed over, the connection waits for its next request.
+pub(super) struct LastingBody {
+    body: AnswerBody,
     phase: Arc<Phase>,
 }
 
-impl<B> LastingBody<B> {
-    pub(super) fn new(body: B, phase: Arc<Phase>) -> Self {
+impl LastingBody {
+    pub(super) fn new(body: AnswerBody, phase: Arc<Phase>) -> Self {
         Self { body, phase }
     }
 }
 
-impl<B> Drop for LastingBody<B> {
+impl Drop for LastingBody {
     fn drop(&mut self) {
         self.phase.wait_for_request();
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for LastingBody<B> {
+impl Body for LastingBody {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = axum::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.get_mut().body).poll_frame(cx)
     }
 

@@ -1,11 +1,13 @@
 //! Connections: accepted, limited, served and, at the end, let finish.
 //!
+//! - `answers.rs`: whoever answers the requests.
 //! - `limits.rs`: the numbers, each with its reason.
 //! - `phase.rs`: what a connection is doing.
 //! - `stream.rs`: its socket, which leaves a peer that keeps silent or takes nothing.
 //! - `body.rs`: request bodies that must arrive in time.
 //! - `refusal.rs`: what is answered to a head that cannot be read.
 
+mod answers;
 mod body;
 pub(crate) mod limits;
 mod phase;
@@ -16,15 +18,13 @@ mod tests;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
-use axum::Router;
-use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -33,12 +33,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use lastseen_axum::{Problem, SecurityHeaders};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
-use tower_service::Service as _;
 
-use body::{LastingBody, TimelyBody};
-use phase::{Patience, Phase};
+use answers::Sent;
+pub(crate) use answers::{Answers, Either};
+pub(crate) use body::AnswerBody;
+use phase::{Asked, Patience, Phase};
 use refusal::Refusals;
 use stream::PatientStream;
 
@@ -48,17 +49,6 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     max_connections: u32,
-}
-
-/// How a running listener is to behave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Take connections and requests.
-    Run,
-    /// Take no more; finish the requests under way.
-    Finish,
-    /// Leave whatever is still there.
-    Leave,
 }
 
 impl Listener {
@@ -94,29 +84,29 @@ impl Listener {
         self.address
     }
 
-    /// Serves `router` until `stop` is done; then takes no more connections, lets the requests under way finish for at
+    /// Has `answers` answer requests until `stop` is done; then takes no more connections, lets the requests under way finish for at
     /// most [`limits::DRAIN_TIME`], and leaves the rest.
-    pub async fn serve(
+    pub(crate) async fn serve(
         self,
-        router: Router,
+        answers: impl Answers,
         headers: &SecurityHeaders,
         stop: impl Future<Output = ()>,
     ) {
-        let (stage, stages) = watch::channel(Stage::Run);
         let connections = Arc::new(Connections {
             room: Arc::new(Semaphore::new(self.max_connections as usize)),
             all: Mutex::default(),
-            router,
+            answers,
             headers: headers.clone(),
             refusals: Arc::new(Refusals::new(headers)),
-            stages,
         });
+        // Also where nobody waits for this to end.
+        let _leaving = Leaving(Arc::clone(&connections));
         tokio::select! {
             () = stop => {}
             () = accept(&self.socket, &connections) => {}
         }
         drop(self.socket);
-        _ = stage.send(Stage::Finish);
+        connections.ask(Asked::Finish);
         let everybody_left = connections.room.acquire_many(self.max_connections);
         if tokio::time::timeout(limits::DRAIN_TIME, everybody_left)
             .await
@@ -127,22 +117,29 @@ impl Listener {
                 connections = left,
                 "leaving connections that have not finished"
             );
-            _ = stage.send(Stage::Leave);
         }
     }
 }
 
 /// All connections of one listener, and what they have in common.
-struct Connections {
+struct Connections<Of> {
     room: Arc<Semaphore>,
     all: Mutex<HashMap<u64, Arc<Phase>>>,
-    router: Router,
+    answers: Of,
     headers: SecurityHeaders,
     refusals: Arc<Refusals>,
-    stages: watch::Receiver<Stage>,
 }
 
-impl Connections {
+/// Asks the connections to end when it goes.
+struct Leaving<Of>(Arc<Connections<Of>>);
+
+impl<Of> Drop for Leaving<Of> {
+    fn drop(&mut self) {
+        self.0.ask(Asked::Leave);
+    }
+}
+
+impl<Of> Connections<Of> {
     /// Waits for room for one more connection. Where there is none, the one that has waited for a request for longest
     /// makes room, so that idle and slow ones cannot keep the others out.
     async fn make_room(&self) -> Option<OwnedSemaphorePermit> {
@@ -165,14 +162,21 @@ impl Connections {
             .values()
             .filter_map(|phase| Some((phase.idle_since()?, phase)));
         if let Some((_, idlest)) = waiting.min_by_key(|(since, _)| *since) {
-            idlest.evict();
+            idlest.ask(Asked::MakeRoom);
+        }
+    }
+
+    /// Asks something of every connection.
+    fn ask(&self, asked: Asked) {
+        for phase in self.all.lock().values() {
+            phase.ask(asked);
         }
     }
 }
 
 /// Takes connections, for ever. An error of the system's ends nothing: out of descriptors or memory, it rests and goes
 /// on.
-async fn accept(socket: &TcpListener, connections: &Arc<Connections>) {
+async fn accept(socket: &TcpListener, connections: &Arc<Connections<impl Answers>>) {
     let mut number = 0;
     loop {
         let (stream, peer) = match socket.accept().await {
@@ -207,7 +211,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(registered: Registered, stream: TcpStream, peer: SocketAddr) {
+async fn serve_connection(
+    registered: Registered<impl Answers>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
     let Registered {
         phase, connections, ..
     } = &registered;
@@ -215,31 +223,19 @@ async fn serve_connection(registered: Registered, stream: TcpStream, peer: Socke
     _ = stream.set_nodelay(true);
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
 
-    // One for the whole connection: all connections share what a copy counts, so that each costs the others time.
-    let router = RefCell::new(connections.router.clone());
+    let answers = RefCell::new(connections.answers.for_connection());
     let service_phase = Arc::clone(phase);
     let headers = connections.headers.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         service_phase.serve();
         let phase = Arc::clone(&service_phase);
-        // A router is always ready; axum's documentation promises it.
-        let answer = if names_one_host(&request) {
-            let mut request = request.map(TimelyBody::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            Ok(router.borrow_mut().call(request))
-        } else {
-            let mut refusal =
-                Problem::invalid_request("The request names no host, or several.").into_http();
-            headers.apply(refusal.headers_mut());
-            Err(refusal)
-        };
-        async move {
-            let response = match answer {
-                Ok(answer) => answer.await?,
-                Err(refusal) => refusal,
-            };
-            Ok::<_, Infallible>(response.map(|body| LastingBody::new(body, phase)))
+        if names_one_host(&request) {
+            return Sent::in_the_making(answers.borrow_mut().answer(request, peer), phase);
         }
+        let mut refusal =
+            Problem::invalid_request("The request names no host, or several.").into_http();
+        headers.apply(refusal.headers_mut());
+        Sent::at_once(refusal, phase)
     });
     let stream = PatientStream::new(stream, Arc::clone(phase), Arc::clone(&connections.refusals));
     let connection = http1::Builder::new()
@@ -248,37 +244,34 @@ async fn serve_connection(registered: Registered, stream: TcpStream, peer: Socke
         .header_read_timeout(None)
         .max_buf_size(limits::HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-
-    let mut stages = connections.stages.clone();
-    let silence = sleep_until(Instant::now());
-    tokio::pin!(silence);
+    let mut connection = pin!(connection);
+    let mut silence = pin!(sleep_until(Instant::now()));
+    let mut heard = Asked::default();
     let mut overdue = None;
-    loop {
-        tokio::select! {
-            // The connection first: what it does changes for how long its peer may keep silent.
-            biased;
-            // A connection that ends in an error ends like any other: the peer has gone, or was left.
-            _ = connection.as_mut() => return,
-            deadline = silence_is_over(phase, silence.as_mut()) => {
-                // The stream is asked once more and says goodbye; where nobody asks it, there is nothing to say.
-                if overdue.replace(deadline) == Some(deadline) {
-                    return;
-                }
+    poll_fn(|cx| {
+        loop {
+            // The connection first: what it does changes for how long its peer may keep silent. One that ends in an error
+            // ends like any other: the peer has gone, or was left.
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
             }
-            () = phase.asked_to_leave() => {
-                if phase.waits() {
-                    return;
+            match phase.poll_asked(cx, &mut heard) {
+                Poll::Ready(Asked::Leave) => return Poll::Ready(()),
+                Poll::Ready(Asked::MakeRoom) if phase.waits() => return Poll::Ready(()),
+                Poll::Ready(_) => {
+                    connection.as_mut().graceful_shutdown();
+                    continue;
                 }
-                connection.as_mut().graceful_shutdown();
+                Poll::Pending => {}
             }
-            stage = next_stage(&mut stages) => match stage {
-                Stage::Run => {}
-                Stage::Finish => connection.as_mut().graceful_shutdown(),
-                Stage::Leave => return,
-            },
+            let deadline = ready!(poll_silence(phase, silence.as_mut(), cx));
+            // The stream is asked once more and says goodbye; where nobody asks it, there is nothing to say.
+            if overdue.replace(deadline) == Some(deadline) {
+                return Poll::Ready(());
+            }
         }
-    }
+    })
+    .await;
 }
 
 /// Whether a request says once for which host it is, as HTTP/1.1 asks (RFC 9112, 3.2). Nothing here goes by what it says;
@@ -296,42 +289,32 @@ fn names_one_host(request: &Request<Incoming>) -> bool {
 ///
 /// Each request moves the deadline on, and none of them sets the timer: it goes off at a deadline that was, and is set
 /// to the one that is.
-async fn silence_is_over(phase: &Phase, mut timer: Pin<&mut Sleep>) -> Instant {
-    std::future::poll_fn(|cx| {
-        let deadline = match phase.patience() {
-            Patience::Endless => return Poll::Pending,
-            Patience::Idle(deadline) | Patience::Head(deadline) => deadline,
-        };
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
+fn poll_silence(phase: &Phase, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<Instant> {
+    let deadline = match phase.patience() {
+        Patience::Endless => return Poll::Pending,
+        Patience::Idle(deadline) | Patience::Head(deadline) => deadline,
+    };
+    if timer.deadline() > deadline {
+        timer.as_mut().reset(deadline);
+    }
+    loop {
+        ready!(timer.as_mut().poll(cx));
+        if timer.deadline() == deadline {
+            return Poll::Ready(deadline);
         }
-        loop {
-            ready!(timer.as_mut().poll(cx));
-            if timer.deadline() == deadline {
-                return Poll::Ready(deadline);
-            }
-            timer.as_mut().reset(deadline);
-        }
-    })
-    .await
-}
-
-async fn next_stage(stages: &mut watch::Receiver<Stage>) -> Stage {
-    match stages.changed().await {
-        Ok(()) => *stages.borrow_and_update(),
-        Err(_) => Stage::Leave,
+        timer.as_mut().reset(deadline);
     }
 }
 
 /// A connection's place among all of them, taken before anybody looks for room again, given up when it ends.
-struct Registered {
+struct Registered<Of> {
     number: u64,
     phase: Arc<Phase>,
-    connections: Arc<Connections>,
+    connections: Arc<Connections<Of>>,
 }
 
-impl Registered {
-    fn new(number: u64, connections: &Arc<Connections>) -> Self {
+impl<Of> Registered<Of> {
+    fn new(number: u64, connections: &Arc<Connections<Of>>) -> Self {
         let phase = Arc::new(Phase::waiting());
         connections.all.lock().insert(number, Arc::clone(&phase));
         Self {
@@ -342,7 +325,7 @@ impl Registered {
     }
 }
 
-impl Drop for Registered {
+impl<Of> Drop for Registered<Of> {
     fn drop(&mut self) {
         self.connections.all.lock().remove(&self.number);
     }

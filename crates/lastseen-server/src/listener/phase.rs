@@ -1,15 +1,17 @@
 //! What a connection is doing, as its socket, its service and the accept loop see it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use atomic_waker::AtomicWaker;
 use tokio::time::Instant;
 
 /// What one connection is doing.
 ///
-/// One task writes it, the connection's own; the accept loop only looks, to find the one that has been idle for
-/// longest. A look that is a little old costs a connection its turn, never its correctness.
+/// One task writes the times, the connection's own; the accept loop only looks, to find the one that has been idle for
+/// longest, and says what is asked of the connection. A look that is a little old costs a connection its turn, never its
+/// correctness.
 ///
 /// Most waits end before anybody asks how long they have lasted: what begins is noted, and the clock is read by whoever
 /// asks first. The connection's task does so before it goes to sleep.
@@ -22,9 +24,24 @@ pub(super) struct Phase {
     waiting_since: AtomicU64,
     /// When the first byte of a request arrived, in the same way; zero while none has.
     head_since: AtomicU64,
-    /// Whether it has been asked to make room for another.
-    evicted: AtomicBool,
-    evict: Notify,
+    /// What was asked of it last, an [`Asked`].
+    asked: AtomicU8,
+    asking: AtomicWaker,
+}
+
+/// What is asked of a connection; each more than the one before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Asked {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// To make room for another connection: at once while it waits, else after the answer.
+    MakeRoom,
+    /// To take no more requests.
+    Finish,
+    /// To end, whatever it is doing.
+    Leave,
 }
 
 /// In place of a time: it has begun, and the clock was not read yet.
@@ -47,8 +64,8 @@ impl Phase {
             start: Instant::now(),
             waiting_since: AtomicU64::new(JUST_NOW),
             head_since: AtomicU64::new(0),
-            evicted: AtomicBool::new(false),
-            evict: Notify::new(),
+            asked: AtomicU8::new(Asked::Nothing as u8),
+            asking: AtomicWaker::new(),
         };
         phase.patience();
         phase
@@ -136,21 +153,37 @@ impl Phase {
     pub(super) fn idle_since(&self) -> Option<Instant> {
         match self.waiting_since.load(Ordering::Relaxed) {
             0 => None,
-            _ if self.evicted.load(Ordering::Relaxed) => None,
+            _ if self.asked() > Asked::Nothing => None,
             JUST_NOW => Some(Instant::now()),
             since => Some(self.instant(since)),
         }
     }
 
-    /// Asks the connection to make room for another.
-    pub(super) fn evict(&self) {
-        self.evicted.store(true, Ordering::Relaxed);
-        self.evict.notify_one();
+    /// Asks something of the connection. It has been asked for all that is less, too.
+    pub(super) fn ask(&self, asked: Asked) {
+        // Released, so that whoever is woken by it sees it.
+        self.asked.fetch_max(asked as u8, Ordering::Release);
+        self.asking.wake();
     }
 
-    /// Waits until the connection is asked to make room.
-    pub(super) async fn asked_to_leave(&self) {
-        self.evict.notified().await;
+    fn asked(&self) -> Asked {
+        let asked = self.asked.load(Ordering::Acquire);
+        [Asked::MakeRoom, Asked::Finish, Asked::Leave]
+            .into_iter()
+            .rfind(|known| *known as u8 == asked)
+            .unwrap_or_default()
+    }
+
+    /// Waits until more is asked of the connection than it has `heard` so far.
+    pub(super) fn poll_asked(&self, cx: &mut Context<'_>, heard: &mut Asked) -> Poll<Asked> {
+        self.asking.register(cx.waker());
+        // Looked at after whoever asks knows whom to wake.
+        let asked = self.asked();
+        if asked > *heard {
+            *heard = asked;
+            return Poll::Ready(asked);
+        }
+        Poll::Pending
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
 use lastseen_axum::PublicUrl;

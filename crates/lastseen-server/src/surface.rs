@@ -1,0 +1,104 @@
+//! The router, and in front of it the one request that comes more often than all others: the check of a session.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use http::{HeaderMap, Method, Request, Response};
+use hyper::body::Incoming;
+use lastseen_axum::{SessionsContext, api};
+use tokio::time::Instant;
+
+use crate::faults::or_fault;
+use crate::listener::{AnswerBody, Answers, Either};
+use crate::requests::{Noted, Numbers, Requests};
+
+/// Everything that the server answers.
+pub(crate) struct Surface {
+    router: Router,
+    check: Arc<Check>,
+}
+
+impl Surface {
+    /// `check` answers its request, `router` all others.
+    pub(crate) fn new(router: Router, check: Check) -> Self {
+        Self {
+            router,
+            check: Arc::new(check),
+        }
+    }
+}
+
+impl Answers for Surface {
+    fn for_connection(&self) -> Self {
+        Self {
+            router: self.router.clone(),
+            check: Arc::new(self.check.for_connection()),
+        }
+    }
+
+    fn answer(
+        &mut self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response<AnswerBody>> + Send + use<> {
+        if request.method() == Method::GET && request.uri().path() == ROUTE {
+            // Nothing else of it counts, and what is kept is moved.
+            let headers = request.into_parts().0.headers;
+            let answer = Arc::clone(&self.check).answer(headers, peer);
+            Either::A { answer }
+        } else {
+            let answer = self.router.answer(request, peer);
+            Either::B { answer }
+        }
+    }
+}
+
+/// The path of the check, which is its route too.
+const ROUTE: &str = "/api/v1/session";
+
+/// What answers `GET /api/v1/session`, by the function that the router leads to as well. To go through the router and its
+/// layers costs as much as the check itself and serves nothing here: what a layer does for this request is done below.
+pub(crate) struct Check {
+    context: SessionsContext,
+    requests: Requests,
+    numbers: Numbers,
+}
+
+impl Check {
+    /// The check among the sessions of `context`.
+    pub(crate) fn new(context: SessionsContext, requests: Requests) -> Self {
+        Self {
+            context,
+            requests,
+            numbers: Numbers::default(),
+        }
+    }
+
+    fn for_connection(&self) -> Self {
+        Self::new(self.context.clone(), self.requests.clone())
+    }
+
+    async fn answer(self: Arc<Self>, headers: HeaderMap, peer: SocketAddr) -> Response<AnswerBody> {
+        let mut noted = Noted {
+            begun: Instant::now(),
+            method: &Method::GET,
+            route: ROUTE,
+            numbers: &self.numbers,
+            session: None,
+        };
+        let checked = or_fault(api::current(&self.context, &headers, Some(peer.ip()))).await;
+        match checked {
+            Ok(current) => {
+                noted.session = Some(current.id);
+                self.requests
+                    .finish_with_json(&noted, current.at, current.json)
+            }
+            Err(problem) => {
+                let mut response = problem.into_http();
+                self.requests.finish(&noted, &mut response);
+                response
+            }
+        }
+    }
+}
