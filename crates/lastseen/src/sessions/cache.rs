@@ -30,6 +30,7 @@ mod judged;
 mod lock;
 mod partition;
 mod places;
+mod unwritten;
 
 use std::sync::Arc;
 
@@ -47,6 +48,7 @@ pub(super) use judged::{Known, Passed, Shown};
 use lock::{Aligned, Lock};
 pub(super) use partition::Partition;
 use partition::Place;
+pub(super) use unwritten::Unwritten;
 
 /// Bits of a session id that choose its partition: enough locks that two processors hardly meet, few
 /// enough that what leads to the sessions, a table to each partition, is small beside them.
@@ -305,9 +307,12 @@ impl<Guard: Lock> Cache<Guard> {
 
     /// Drops what is too much, but not the session that somebody is just asking for.
     fn keep_within_limit(&self, partition: &mut Partition, wanted: Option<SessionId>) {
-        if partition.len() > self.limit {
+        if partition.len() > self.limit.max(partition.full_at) {
             // An eighth at a time: the scan is paid once in many fills.
-            partition.shrink_to(self.limit - self.limit / 8, wanted);
+            let eighth = self.limit / 8;
+            partition.shrink_to(self.limit - eighth, wanted);
+            // Where most have uses that are not written, it found nothing, and would find nothing at the next fill.
+            partition.full_at = partition.len() + eighth;
         }
     }
 
@@ -383,12 +388,10 @@ impl<Guard: Lock> Cache<Guard> {
             .with(|partition| partition.unwritten_use(id))
     }
 
-    /// Uses that the store has not recorded, of one partition after the other; they stay unwritten until
+    /// Uses that the store has not recorded, as they are gathered partition by partition; they stay unwritten until
     /// [`Cache::recorded`] says otherwise.
-    pub(super) fn unwritten_uses(&self) -> impl Iterator<Item = Vec<Use>> {
-        self.partitions
-            .iter()
-            .map(|partition| partition.with(Partition::take_unwritten))
+    pub(super) fn unwritten(&self) -> Unwritten<'_, Guard> {
+        Unwritten::new(self)
     }
 
     /// The store has recorded these uses. A session that was used again meanwhile stays unwritten.
@@ -410,11 +413,15 @@ impl<Guard: Lock> Cache<Guard> {
             .with(|partition| partition.settle(used.id, stays_unwritten));
     }
 
-    /// Drops what is too much, now that more of it may be dropped: what was used is written.
-    pub(super) fn shrink(&self) {
-        for partition in &self.partitions {
-            partition.with(|partition| self.keep_within_limit(partition, None));
-        }
+    /// Drops what is too much, now that more of it may be dropped: what was used is written. A partition at a time, so
+    /// that whoever goes through them can give way to requests.
+    pub(super) fn shrink(&self) -> impl Iterator<Item = ()> {
+        self.partitions.iter().map(|partition| {
+            partition.with(|partition| {
+                partition.full_at = 0;
+                self.keep_within_limit(partition, None);
+            });
+        })
     }
 
     /// How many tokens were accepted by memory alone.

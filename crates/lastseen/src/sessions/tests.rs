@@ -101,6 +101,38 @@ async fn uses_that_could_not_be_written_are_written_later() {
 }
 
 #[tokio::test]
+async fn uses_whose_writing_was_broken_off_are_written_later() {
+    let node = Arc::new(NodeStore::sole(Arc::new(MemoryStore::new())));
+    let house = House::open(Arc::clone(&node) as Arc<dyn Store>).await;
+    let mut devices = Vec::new();
+    for name in ["ada", "bob", "eve"] {
+        devices.push(house.sign_in(&person(name), MORNING).await);
+    }
+    // Wherever it is: before it begins, while it gathers what there is to write, and while the store writes it.
+    for pauses in 0..300 {
+        let used_at = after(1 + pauses);
+        for device in &devices {
+            assert!(house.accepts(&device.token, used_at).await);
+        }
+        let gate = node.hold(Call::Touching);
+        let mut flush = Box::pin(house.sessions.flush(used_at));
+        for _ in 0..pauses {
+            let polled = std::future::poll_fn(|context| {
+                std::task::Poll::Ready(std::future::Future::poll(flush.as_mut(), context))
+            });
+            assert!(polled.await.is_pending());
+        }
+        drop(flush);
+        gate.open();
+        house.sessions.flush(used_at).await.unwrap();
+        for device in &devices {
+            let record = house.store.find(device.session.id).await.unwrap().unwrap();
+            assert_eq!(record.last_used_at, used_at, "after {pauses} pauses");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_expiry_that_cannot_be_recorded_is_no_acceptance() {
     let store = Arc::new(MemoryStore::new());
     let house = House::open(store.clone()).await;

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::cache::Haste;
+use super::cache::{Cache, Haste};
 use super::{Inner, Sessions};
 use crate::session::SessionId;
 use crate::store::{Unavailable, Use};
@@ -21,21 +21,33 @@ impl Sessions {
     pub async fn flush(&self, now: Timestamp) -> Result<(), Unavailable> {
         let begun = self.observe(now);
         let _one_at_a_time = self.inner.flushing.lock().await;
-        let mut batch = Vec::new();
-        for uses in self.inner.cache.unwritten_uses() {
-            batch.extend(uses);
-            while batch.len() >= STEP {
-                let rest = batch.split_off(STEP);
-                let step = std::mem::replace(&mut batch, rest);
-                if let Err(unavailable) = self.inner.record(step).await {
-                    self.inner.cache.not_recorded(&batch);
-                    return Err(unavailable);
+        // Where this process alone writes, all of it lies in one table, and its order is worth gathering everything
+        // first. Elsewhere the rows are parted by account, as partitions are: then one partition after the other.
+        let all_together = !self.inner.cache.basis().is_leased();
+        let mut unwritten = self.inner.cache.unwritten();
+        let mut batch = Taken::new(&self.inner.cache);
+        let mut more = true;
+        while more {
+            more = unwritten.gather();
+            // To gather takes a while, and requests wait for this thread.
+            tokio::task::yield_now().await;
+            if more && all_together {
+                continue;
+            }
+            loop {
+                batch.uses.extend(unwritten.next(STEP - batch.uses.len()));
+                if batch.uses.len() < STEP {
+                    break;
                 }
+                self.inner.record(std::mem::take(&mut batch.uses)).await?;
             }
         }
         // The last step is written also where it is empty: it carries the time.
-        self.inner.record(batch).await?;
-        self.inner.cache.shrink();
+        self.inner.record(std::mem::take(&mut batch.uses)).await?;
+        // As long as no use was written, none of those could be dropped.
+        for () in self.inner.cache.shrink() {
+            tokio::task::yield_now().await;
+        }
         let flushed = &self.inner.time.flushed;
         flushed.fetch_max(begun.as_millisecond(), Ordering::AcqRel);
         Ok(())
@@ -76,13 +88,35 @@ impl Inner {
         }
     }
 
+    /// Writes uses that were taken from the cache. Where that fails, or is broken off, they are unwritten as before.
     pub(super) async fn record(&self, uses: Vec<Use>) -> Result<(), Unavailable> {
-        let written = self.record_time(uses.clone()).await;
-        match &written {
-            Ok(()) => self.cache.recorded(&uses),
-            Err(_) => self.cache.not_recorded(&uses),
-        }
+        let mut taken = Taken::new(&self.cache);
+        taken.uses.clone_from(&uses);
+        self.record_time(uses).await?;
+        let uses = std::mem::take(&mut taken.uses);
+        self.cache.recorded(&uses);
         self.counters.count_batch(uses.len());
-        written
+        Ok(())
+    }
+}
+
+/// Uses that were taken and of which nobody has heard yet whether they are recorded.
+struct Taken<'a> {
+    cache: &'a Cache,
+    uses: Vec<Use>,
+}
+
+impl<'a> Taken<'a> {
+    fn new(cache: &'a Cache) -> Self {
+        Self {
+            cache,
+            uses: Vec::new(),
+        }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.cache.not_recorded(&self.uses);
     }
 }

@@ -29,6 +29,8 @@ pub enum Call {
     Inserted,
     /// [`Store::walk`], when the store has answered and the node has not heard it yet.
     Walked,
+    /// [`Store::touch`], before the store is asked.
+    Touching,
     /// [`Store::expire`], before the store is asked.
     Expiring,
     /// [`Store::end`], when the store has answered and nobody has heard it yet.
@@ -290,6 +292,7 @@ impl Store for NodeStore {
     }
 
     async fn touch(&self, uses: Vec<Use>, now: Timestamp) -> Result<(), Unavailable> {
+        self.pass(Call::Touching).await;
         self.reach()?.touch(uses, now).await
     }
 

@@ -172,7 +172,13 @@ impl Room {
 
     fn flush(&self) -> Vec<Use> {
         let mut written = Vec::new();
-        for uses in self.cache.unwritten_uses() {
+        let mut unwritten = self.cache.unwritten();
+        while unwritten.gather() {}
+        loop {
+            let uses = unwritten.next(1);
+            if uses.is_empty() {
+                return written;
+            }
             if let Some(record) = self.stored.lock().unwrap().as_mut() {
                 for used in &uses {
                     if record.last_used_at <= used.at {
@@ -184,7 +190,6 @@ impl Room {
             self.cache.recorded(&uses);
             written.extend(uses);
         }
-        written
     }
 }
 

@@ -46,12 +46,11 @@ pub(in crate::sessions) struct Partition {
     pub(super) ending: usize,
     /// Moves whenever the store was written: what was read before is not cached any more.
     pub(super) generation: u64,
+    /// How many sessions there were when nothing more could be dropped, and some: below it nobody looks again.
+    pub(super) full_at: usize,
     /// Where sessions with a use that the store has not recorded were, when they were used. One that has
     /// gone since has no use to be written; one that took its place says itself whether it has.
     unwritten: Vec<u32>,
-    /// Where sessions were that have been used and still stand in their account's chain where they stood before: see
-    /// [`Partition::settle_order`]. One that took the place of another says itself whether it is one of them.
-    misplaced: Vec<u32>,
 }
 
 /// The hash of an id: its own random bytes. Only ids that we drew are ever inserted.
@@ -331,34 +330,32 @@ impl Partition {
     #[inline]
     fn misplace(&mut self, at: u32) {
         let entry = &mut self.entries[at];
-        if entry.newer != NOWHERE && !entry.misplaced {
-            entry.misplaced = true;
-            self.misplaced.push(at);
-            // More than there are sessions: some of them have gone.
-            if self.misplaced.len() > self.entries.len() {
-                self.settle_order();
-            }
-        }
+        entry.misplaced |= entry.newer != NOWHERE;
     }
 
-    /// Puts every session where its last use belongs in its account's chain.
+    /// Puts the sessions of an account where their last uses belong in its chain.
     ///
-    /// Whoever looks at a chain does this first. A use does not: its neighbours lie elsewhere in memory, and to fetch
-    /// them takes longer than the rest of a validation. At all times a chain without its misplaced sessions is in order.
-    #[cold]
-    fn settle_order(&mut self) {
-        let mut misplaced = std::mem::take(&mut self.misplaced);
-        misplaced.retain(|&at| (self.entries.get(at)).is_some_and(|entry| entry.misplaced));
+    /// Whoever looks at a chain does this first, for that chain alone: nobody waits for the order of what others look
+    /// at. A use does not: its neighbours lie elsewhere in memory, and to fetch them takes longer than the rest of a
+    /// validation. At all times a chain without its misplaced sessions is in order.
+    fn settle_order(&mut self, account: u32) {
+        let mut misplaced = Vec::new();
+        let mut next = self.accounts[account].newest;
+        while next != NOWHERE {
+            let entry = &mut self.entries[next];
+            if std::mem::take(&mut entry.misplaced) {
+                misplaced.push(next);
+            }
+            next = entry.older;
+        }
+        for &at in &misplaced {
+            self.unlink(at);
+        }
         // From the oldest use on, so that each is linked at the front.
         misplaced.sort_unstable_by_key(|&at| self.entries[at].order());
-        misplaced.dedup();
-        for &at in &misplaced {
-            self.entries[at].misplaced = false;
-            self.unlink(at);
+        for at in misplaced {
             self.link(at);
         }
-        misplaced.clear();
-        self.misplaced = misplaced;
     }
 
     /// The use of a session that the store has not recorded, where there is one.
@@ -366,11 +363,20 @@ impl Partition {
         self.get(id).and_then(Entry::unwritten_use)
     }
 
-    /// Every use that the store has not recorded. They stay unwritten until they are settled.
-    pub(super) fn take_unwritten(&mut self) -> Vec<Use> {
-        let places = std::mem::take(&mut self.unwritten);
-        let entries = places.into_iter().filter_map(|at| self.entries.get(at));
-        entries.filter_map(Entry::unwritten_use).collect()
+    /// Where sessions are with uses that the store has not recorded, to be looked at one by one. They stay unwritten
+    /// until they are settled.
+    pub(super) fn take_unwritten(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.unwritten)
+    }
+
+    /// The session at a place that was taken, where it has a use that the store has not recorded.
+    pub(super) fn unwritten_at(&self, at: u32) -> Option<&Entry> {
+        self.entries.get(at).filter(|entry| entry.unwritten)
+    }
+
+    /// Puts back places that were taken, and not looked at.
+    pub(super) fn put_back(&mut self, places: impl IntoIterator<Item = u32>) {
+        self.unwritten.extend(places);
     }
 
     /// What the store has made of a use that was taken: whether the session `stays_unwritten` follows from
@@ -440,22 +446,17 @@ impl Partition {
 
     /// The cached sessions of an account, newest use first; `None` where they are not all of them.
     pub(super) fn of_account(&mut self, key: &AccountKey) -> Option<impl Iterator<Item = &Entry>> {
-        if !self.misplaced.is_empty() {
-            self.settle_order();
+        let account = self.find_account(key)?;
+        if !self.accounts[account].complete {
+            return None;
         }
-        self.chain_of(key)
-    }
-
-    fn chain_of(&self, key: &AccountKey) -> Option<impl Iterator<Item = &Entry>> {
-        let account = self.find_account(key).map(|at| &self.accounts[at])?;
-        let mut next = account.newest;
-        account.complete.then(|| {
-            std::iter::from_fn(move || {
-                let entry = (next != NOWHERE).then(|| &self.entries[next])?;
-                next = entry.older;
-                Some(entry)
-            })
-        })
+        self.settle_order(account);
+        let (entries, mut next) = (&self.entries, self.accounts[account].newest);
+        Some(std::iter::from_fn(move || {
+            let entry = (next != NOWHERE).then(|| &entries[next])?;
+            next = entry.older;
+            Some(entry)
+        }))
     }
 
     /// Drops the sessions unused for longest, down to `keep`, but neither one with an unwritten use nor
