@@ -3,11 +3,13 @@
 mod checkpoint;
 mod health;
 mod reader;
+mod turn;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::{Mutex, RwLock};
@@ -16,6 +18,7 @@ use tokio::sync::oneshot;
 
 use self::health::Health;
 use self::reader::{ReadJob, Reader};
+pub use self::turn::Turn;
 use self::writer::{Log, Write, WriteJob, Writer};
 use crate::error::{Error, OpenError};
 use crate::file::{self, Ownership};
@@ -33,6 +36,9 @@ pub struct Options {
     pub waiting_writes: usize,
     /// Reads that may wait; one more is refused as [`Error::Overloaded`].
     pub waiting_reads: usize,
+    /// How long work that gives way goes on at once where nobody waits. Whoever comes then waits for its commit, which is
+    /// as long as it has changed much. With nothing each turn does one row.
+    pub turn: Duration,
     /// Bytes of pages that the writer keeps in memory: most of an index's inner pages at ten million rows.
     pub writer_cache_bytes: u64,
     /// Bytes of pages that each reader keeps. A reader begins anew after every commit, so more is of little use;
@@ -48,6 +54,7 @@ impl Default for Options {
             readers: processors.clamp(2, 8),
             waiting_writes: 16_384,
             waiting_reads: 16_384,
+            turn: Duration::from_millis(8),
             writer_cache_bytes: 64 << 20,
             reader_cache_bytes: 8 << 20,
         }
@@ -74,7 +81,7 @@ pub struct Statistics {
     pub commits: u64,
     /// Pages in the log that is copied into the file now and then.
     pub log_pages: u64,
-    /// Writes that wait at this moment.
+    /// Writes that wait at this moment, those that give way among them.
     pub waiting_writes: usize,
     /// Reads that wait at this moment.
     pub waiting_reads: usize,
@@ -108,6 +115,7 @@ struct Threads {
 #[derive(Clone)]
 struct Queues {
     writes: Sender<Box<dyn WriteJob>>,
+    giving_way: Sender<Box<dyn WriteJob>>,
     reads: Sender<ReadJob>,
 }
 
@@ -116,6 +124,7 @@ impl std::fmt::Debug for Queues {
         formatter
             .debug_struct("Queues")
             .field("writes", &self.writes.len())
+            .field("giving_way", &self.giving_way.len())
             .field("reads", &self.reads.len())
             .finish()
     }
@@ -163,7 +172,8 @@ impl Database {
         Answer: Send + 'static,
         Work: FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
     {
-        self.queue_write(work, true).await
+        let work = move |transaction: &Transaction<'_>, _: &Turn<'_>| work(transaction);
+        self.queue_write(work, true, |queues| &queues.writes).await
     }
 
     /// As [`Database::write`], for work that fails only where the database does: where it fails, so does all that
@@ -177,13 +187,34 @@ impl Database {
         Answer: Send + 'static,
         Work: FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
     {
-        self.queue_write(work, false).await
+        let work = move |transaction: &Transaction<'_>, _: &Turn<'_>| work(transaction);
+        self.queue_write(work, false, |queues| &queues.writes).await
     }
 
-    async fn queue_write<Answer, Work>(&self, work: Work, guarded: bool) -> Result<Answer, Error>
+    /// Runs `work` in a transaction of its own, once nobody waits for anything else, or at the latest after all that
+    /// was queued when its turn came. It does as much as [`Turn`] allows, and says how far it came; then its caller
+    /// asks again for the rest. So it is for work of any length that nobody waits for.
+    ///
+    /// # Errors
+    /// As [`Database::write`].
+    pub async fn write_giving_way<Answer, Work>(&self, work: Work) -> Result<Answer, Error>
     where
         Answer: Send + 'static,
-        Work: FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send + 'static,
+        Work: FnOnce(&Transaction<'_>, &Turn<'_>) -> Result<Answer, Error> + Send + 'static,
+    {
+        self.queue_write(work, true, |queues| &queues.giving_way)
+            .await
+    }
+
+    async fn queue_write<Answer, Work>(
+        &self,
+        work: Work,
+        guarded: bool,
+        queue: impl FnOnce(&Queues) -> &Sender<Box<dyn WriteJob>>,
+    ) -> Result<Answer, Error>
+    where
+        Answer: Send + 'static,
+        Work: FnOnce(&Transaction<'_>, &Turn<'_>) -> Result<Answer, Error> + Send + 'static,
     {
         let (asker, answer) = oneshot::channel();
         let job = Box::new(Write {
@@ -193,7 +224,7 @@ impl Database {
             asker,
         });
         self.inner
-            .queue(|queues| queues.writes.try_send(job).map_err(|error| refusal(&error)))?;
+            .queue(|queues| queue(queues).try_send(job).map_err(|error| refusal(&error)))?;
         answer.await.unwrap_or(Err(Error::Closed))
     }
 
@@ -236,12 +267,10 @@ impl Database {
 
     /// Figures about the work so far.
     pub fn statistics(&self) -> Statistics {
-        let waiting = self
-            .inner
-            .queues
-            .read()
-            .as_ref()
-            .map(|queues| (queues.writes.len(), queues.reads.len()));
+        let waiting = self.inner.queues.read().as_ref().map(|queues| {
+            let writes = queues.writes.len() + queues.giving_way.len();
+            (writes, queues.reads.len())
+        });
         let (waiting_writes, waiting_reads) = waiting.unwrap_or((0, 0));
         let log = &self.inner.log;
         Statistics {
@@ -336,18 +365,24 @@ impl Inner {
         let health = Arc::new(Health::default());
         let log = Arc::new(Log::default());
         let (writes, write_queue) = bounded(place.options.waiting_writes);
+        let (giving_way, given_way) = bounded(place.options.waiting_writes);
         let (reads, read_queue): (_, Receiver<ReadJob>) = bounded(place.options.waiting_reads);
         let (checkpointer, copier) = checkpoint::checkpointer(&place.path).map_err(failed)?;
         let writer = Writer {
             connection: Some(Writer::connect(&place, &log).map_err(failed)?),
             place: Arc::clone(&place),
             queue: write_queue,
+            giving_way: given_way,
             health: Arc::clone(&health),
             checkpointer,
             log: Arc::clone(&log),
         };
         let inner = Self {
-            queues: RwLock::new(Some(Queues { writes, reads })),
+            queues: RwLock::new(Some(Queues {
+                writes,
+                giving_way,
+                reads,
+            })),
             threads: Mutex::default(),
             health,
             log,

@@ -18,6 +18,7 @@
 //! | --- | --- |
 //! | `database.rs` | [`Database`]: the handle; starts and ends the threads |
 //! | `database/writer.rs` | the one thread that writes: what is queued shares one commit |
+//! | `database/turn.rs` | [`Turn`]: how long work goes on that nobody waits for |
 //! | `database/reader.rs` | the threads that read: what is queued shares one look |
 //! | `transaction.rs` | [`Transaction`]: what jobs work in |
 //! | `database/checkpoint.rs` | copies the log into the file, beside the writer |
@@ -38,7 +39,8 @@
 //! - **Nothing grows without bound**: queues refuse what is too much, the log begins anew.
 //! - **A fault passes.** A full disk makes writes fail, and [`Database::health`] with them, until there is
 //!   room; nothing has to be restarted.
-//! - No clock and no randomness: times come from the caller.
+//! - No clock and no randomness: times come from the caller. Only how much of the upkeep is done at once goes by the time
+//!   that it takes.
 //!
 //! Why it is built this way: `docs/decisions/one-writer.md` and `docs/decisions/sessions-tables.md`.
 
@@ -52,7 +54,7 @@ mod store;
 mod transaction;
 
 pub use backup::backup_file;
-pub use database::{Database, Options, Statistics};
+pub use database::{Database, Options, Statistics, Turn};
 pub use error::{Error, OpenError};
 pub use file::resolve;
 pub use migration::{Migration, MigrationSet};

@@ -15,15 +15,9 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::migration::{Migration, MigrationSet};
 
-/// Uses that are recorded in one transaction. In the order of their rows they take 1 ms or two, at ten
-/// million rows and without any order 4: others do not wait longer for a batch of any size.
-const USES_IN_ONE_STEP: usize = 200;
-/// Records that are deleted in one transaction; each dirties a page of the index, far from the others'.
-const PURGED_IN_ONE_STEP: usize = 64;
-
 /// The store of one node: sessions in an SQLite file that this process alone has open.
 ///
-/// Two methods take many small steps where the trait would let them take one, so that nobody waits long
+/// Two methods take as many steps as it needs where the trait would let them take one, so that nobody waits long
 /// behind them: [`Store::touch`] and [`Store::purge`]. After a fault in between, a part is done; to ask again
 /// does the rest.
 #[derive(Clone, Debug)]
@@ -124,20 +118,28 @@ impl Store for SqliteStore {
     }
 
     async fn touch(&self, mut uses: Vec<Use>, now: Timestamp) -> Result<(), Unavailable> {
+        if uses.len() <= 1 {
+            // One use, or only the time, is what a request waits for.
+            let touched = self.database.write_unguarded(move |transaction| {
+                write::touch(transaction, &uses, now, || false).map(|_| ())
+            });
+            return Ok(touched.await?);
+        }
         // Neighbours share pages. The sort is stable: of two uses of one session the later in the list stays later.
         uses.sort_by_key(|used| used.id.sequence());
+        let uses: Arc<[Use]> = uses.into();
         let mut recorded = 0;
-        loop {
-            let rest = uses.get(recorded..).unwrap_or_default();
-            let step: Vec<Use> = rest.iter().take(USES_IN_ONE_STEP).cloned().collect();
-            recorded += USES_IN_ONE_STEP;
-            self.database
-                .write_unguarded(move |transaction| write::touch(transaction, &step, now))
+        while recorded < uses.len() {
+            let uses = Arc::clone(&uses);
+            recorded += self
+                .database
+                .write_giving_way(move |transaction, turn| {
+                    let rest = uses.get(recorded..).unwrap_or_default();
+                    write::touch(transaction, rest, now, || turn.is_over())
+                })
                 .await?;
-            if recorded >= uses.len() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     async fn end(&self, account: Option<AccountKey>, ends: Vec<End>) -> Result<Ended, Unavailable> {
@@ -167,13 +169,17 @@ impl Store for SqliteStore {
     }
 
     async fn purge(&self, ids: Vec<SessionId>) -> Result<u64, Unavailable> {
-        let mut purged = 0;
-        for step in ids.chunks(PURGED_IN_ONE_STEP) {
-            let step = step.to_vec();
-            purged += self
-                .database
-                .write(move |transaction| write::purge(transaction, &step))
-                .await?;
+        let ids: Arc<[SessionId]> = ids.into();
+        let (mut done, mut purged) = (0, 0);
+        while done < ids.len() {
+            let ids = Arc::clone(&ids);
+            let step = self.database.write_giving_way(move |transaction, turn| {
+                let rest = ids.get(done..).unwrap_or_default();
+                write::purge(transaction, rest, || turn.is_over())
+            });
+            let (looked_at, gone) = step.await?;
+            done += looked_at;
+            purged += gone;
         }
         Ok(purged)
     }

@@ -4,9 +4,9 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError, select_biased};
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, DEFAULT_NAME};
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::Place;
 use super::checkpoint::Checkpointer;
 use super::health::Health;
+use super::turn::{self, Turn};
 use crate::connection;
 use crate::error::Error;
 use crate::transaction::Transaction;
@@ -29,7 +30,7 @@ const PATIENCE_WITH_READERS: Duration = Duration::from_millis(10);
 /// A job as the writer sees it, whatever it computes.
 pub(super) trait WriteJob: Send {
     /// Does the work. An error means that its changes are to be undone.
-    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Error>;
+    fn run(&mut self, transaction: &Transaction<'_>, turn: &Turn<'_>) -> Result<(), Error>;
     /// Whether its failure is to leave alone what others have changed.
     fn is_guarded(&self) -> bool;
     /// Says what came of it, once what came of the group is known.
@@ -46,16 +47,16 @@ pub(super) struct Write<Work, Answer> {
 
 impl<Work, Answer> WriteJob for Write<Work, Answer>
 where
-    Work: FnOnce(&Transaction<'_>) -> Result<Answer, Error> + Send,
+    Work: FnOnce(&Transaction<'_>, &Turn<'_>) -> Result<Answer, Error> + Send,
     Answer: Send,
 {
-    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Error> {
+    fn run(&mut self, transaction: &Transaction<'_>, turn: &Turn<'_>) -> Result<(), Error> {
         let Some(work) = self.work.take() else {
             return Ok(());
         };
         // What a panic leaves half done is undone by the caller, with the transaction or back to the savepoint.
-        let result =
-            catch_unwind(AssertUnwindSafe(|| work(transaction))).unwrap_or(Err(Error::Panicked));
+        let result = catch_unwind(AssertUnwindSafe(|| work(transaction, turn)))
+            .unwrap_or(Err(Error::Panicked));
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
         self.result = Some(result);
         outcome
@@ -81,7 +82,10 @@ where
 /// The thread's belongings.
 pub(super) struct Writer {
     pub(super) place: Arc<Place>,
+    /// What somebody waits for.
     pub(super) queue: Receiver<Box<dyn WriteJob>>,
+    /// What gives way to that.
+    pub(super) giving_way: Receiver<Box<dyn WriteJob>>,
     pub(super) health: Arc<Health>,
     pub(super) checkpointer: Checkpointer,
     /// `None` after a fault: it is opened anew for the next group, in case the connection kept the fault.
@@ -139,8 +143,26 @@ impl Writer {
     /// Works until nobody can ask any more and nothing is queued. Hands back the connection.
     pub(super) fn work(mut self) -> Option<Connection> {
         let mut group = Vec::with_capacity(LARGEST_GROUP);
-        while let Ok(first) = self.queue.recv() {
-            let outcome = self.commit(first, &mut group);
+        let asked = self.queue.clone();
+        let mut gave_way = true;
+        let mut rest = None;
+        while let Some(next) = self.next(gave_way, rest) {
+            let (first, largest) = match next {
+                Next::Asked(first) => (first, LARGEST_GROUP),
+                // A commit of its own: nobody waits for what it has changed.
+                Next::GivingWay(first) => (first, 1),
+                Next::Copied => {
+                    self.checkpointer.hear();
+                    self.tend_log();
+                    continue;
+                }
+            };
+            gave_way = largest == 1;
+            let turn = Turn::begin(self.place.options.turn, &asked);
+            let outcome = self.commit(first, largest, &turn, &mut group);
+            if gave_way {
+                rest = turn.rest();
+            }
             match &outcome {
                 // A group that changed nothing proves nothing.
                 Ok(()) if self.log.written.swap(false, Ordering::Relaxed) => {
@@ -165,10 +187,49 @@ impl Writer {
         self.connection
     }
 
-    /// Runs `first` and what else is queued, and commits. The jobs are in `group` then, run or not.
+    /// What is next; none once nobody can ask any more and nothing is queued.
+    ///
+    /// What somebody waits for goes first. But after each group of it what gives way has a turn: otherwise it would
+    /// never get on where writes come without a pause. Before the log begins anew it has none, nor before its `rest` is
+    /// over.
+    fn next(&self, gave_way: bool, rest: Option<Instant>) -> Option<Next> {
+        let (asked, giving_way) = (&self.queue, &self.giving_way);
+        // All senders are given up at once: where one queue is gone, what is left is in the other.
+        let rest_giving_way = || giving_way.recv().map(Next::GivingWay);
+        let rest_asked = || asked.recv().map(Next::Asked);
+        if let Some(rest) = rest.filter(|rest| turn::now() < *rest) {
+            match asked.recv_deadline(rest) {
+                Ok(job) => return Some(Next::Asked(job)),
+                Err(RecvTimeoutError::Disconnected) => return rest_giving_way().ok(),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        let next = if let Some(copied) = self.checkpointer.under_way() {
+            select_biased! {
+                recv(asked) -> job => job.map(Next::Asked).or_else(|_| rest_giving_way()),
+                recv(copied) -> _ => Ok(Next::Copied),
+            }
+        } else if gave_way {
+            select_biased! {
+                recv(asked) -> job => job.map(Next::Asked).or_else(|_| rest_giving_way()),
+                recv(giving_way) -> job => job.map(Next::GivingWay).or_else(|_| rest_asked()),
+            }
+        } else {
+            select_biased! {
+                recv(giving_way) -> job => job.map(Next::GivingWay).or_else(|_| rest_asked()),
+                recv(asked) -> job => job.map(Next::Asked).or_else(|_| rest_giving_way()),
+            }
+        };
+        next.ok()
+    }
+
+    /// Runs `first` and what else is queued, `largest` jobs at most, and commits. The jobs are in `group` then, run or
+    /// not.
     fn commit(
         &mut self,
         first: Box<dyn WriteJob>,
+        largest: usize,
+        turn: &Turn<'_>,
         group: &mut Vec<Box<dyn WriteJob>>,
     ) -> Result<(), Error> {
         if self.connection.is_none() {
@@ -195,7 +256,7 @@ impl Writer {
         // Whether the transaction holds the changes of an earlier job, which a failing one must not undo.
         let mut kept = false;
         while let Some(mut job) = next {
-            let outcome = run(job.as_mut(), &transaction, kept);
+            let outcome = run(job.as_mut(), &transaction, turn, kept);
             group.push(job);
             match outcome {
                 Ok(()) => kept = true,
@@ -210,7 +271,7 @@ impl Writer {
                 // SQLite has rolled everything back; the group is lost with it.
                 Err(Failure::OfGroup(error)) => return Err(error),
             }
-            next = if group.len() < LARGEST_GROUP {
+            next = if group.len() < largest {
                 self.queue.try_recv().ok()
             } else {
                 None
@@ -247,6 +308,16 @@ impl Writer {
     }
 }
 
+/// What the writer does next.
+enum Next {
+    /// Work that somebody waits for, together with what else is queued.
+    Asked(Box<dyn WriteJob>),
+    /// A turn of work that nobody waits for.
+    GivingWay(Box<dyn WriteJob>),
+    /// The log was copied once more, and may be short enough to begin anew.
+    Copied,
+}
+
 /// How far a failure reaches.
 enum Failure {
     /// The job's changes were undone, those of the others are there.
@@ -257,7 +328,12 @@ enum Failure {
 
 /// Runs one job. Where earlier ones `kept` changes in the transaction, its failure leaves them alone, unless it said
 /// that it needs no guard.
-fn run(job: &mut dyn WriteJob, transaction: &Transaction<'_>, kept: bool) -> Result<(), Failure> {
+fn run(
+    job: &mut dyn WriteJob,
+    transaction: &Transaction<'_>,
+    turn: &Turn<'_>,
+    kept: bool,
+) -> Result<(), Failure> {
     let guarded = kept && job.is_guarded();
     let command = |sql: &str| match transaction
         .prepare_cached(sql)
@@ -269,7 +345,7 @@ fn run(job: &mut dyn WriteJob, transaction: &Transaction<'_>, kept: bool) -> Res
     if guarded {
         command("SAVEPOINT job")?;
     }
-    match job.run(transaction) {
+    match job.run(transaction, turn) {
         Ok(()) => {}
         // Some faults, a full disk among them, make SQLite undo the transaction by itself.
         Err(error) if transaction.is_autocommit() => return Err(Failure::OfGroup(error)),

@@ -35,9 +35,21 @@ impl Entropy for Counting {
 }
 
 fn store() -> (SqliteStore, TempDir) {
+    store_with(Options::default())
+}
+
+/// One whose upkeep does one row in each turn.
+fn store_of_short_turns() -> (SqliteStore, TempDir) {
+    store_with(Options {
+        turn: Duration::ZERO,
+        ..Options::default()
+    })
+}
+
+fn store_with(options: Options) -> (SqliteStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.db");
-    let database = Database::open(path, &[SqliteStore::MIGRATIONS], Options::default()).unwrap();
+    let database = Database::open(path, &[SqliteStore::MIGRATIONS], options).unwrap();
     (SqliteStore::new(database), folder)
 }
 
@@ -167,9 +179,9 @@ async fn a_session_that_was_not_used_again_takes_one_row() {
 }
 
 #[tokio::test]
-async fn more_uses_than_fit_in_one_step_are_all_recorded() {
-    let (store, _folder) = store();
-    let ids = filled(&store, &[account("ada")], 2 * USES_IN_ONE_STEP + 1).await;
+async fn more_uses_than_fit_in_one_turn_are_all_recorded() {
+    let (store, _folder) = store_of_short_turns();
+    let ids = filled(&store, &[account("ada")], 3).await;
     let at = MORNING.saturating_add(Duration::from_secs(1));
     let use_of = |id: &SessionId| Use {
         id: *id,
@@ -245,13 +257,8 @@ async fn each_connection_has_pages_of_its_own() {
 
 #[tokio::test]
 async fn purging_leaves_nothing_of_a_session_nor_of_an_account_that_has_no_other() {
-    let (store, _folder) = store();
-    let ids = filled(
-        &store,
-        &[account("ada"), account("bob")],
-        PURGED_IN_ONE_STEP + 1,
-    )
-    .await;
+    let (store, _folder) = store_of_short_turns();
+    let ids = filled(&store, &[account("ada"), account("bob")], 3).await;
     let at = MORNING.saturating_add(Duration::from_secs(1));
     let use_of = |id: &SessionId| Use {
         id: *id,

@@ -171,16 +171,23 @@ pub(super) fn insert(
     })
 }
 
-/// Records uses, and the time.
+/// Records uses, one at least, until it `is_over`, and the time; how many.
 pub(super) fn touch(
     transaction: &Transaction<'_>,
     uses: &[Use],
     now: Timestamp,
-) -> Result<(), Error> {
+    is_over: impl Fn() -> bool,
+) -> Result<usize, Error> {
+    let mut recorded = 0;
     for used in uses {
         record_use(transaction, used)?;
+        recorded += 1;
+        if is_over() {
+            break;
+        }
     }
-    record_time(transaction, now)
+    record_time(transaction, now)?;
+    Ok(recorded)
 }
 
 fn record_use(transaction: &Transaction<'_>, used: &Use) -> Result<(), Error> {
@@ -268,33 +275,41 @@ pub(super) fn set_page_token(
     Ok(changed == 1)
 }
 
-/// Deletes what is on record of sessions that have ended, and of accounts that have no other.
-pub(super) fn purge(transaction: &Transaction<'_>, ids: &[SessionId]) -> Result<u64, Error> {
-    let mut accounts = Vec::with_capacity(ids.len());
+/// Deletes what is on record of sessions that have ended, and of accounts that have no other, until it `is_over`; how
+/// many it looked at, one at least, and how many of them it deleted.
+pub(super) fn purge(
+    transaction: &Transaction<'_>,
+    ids: &[SessionId],
+    is_over: impl Fn() -> bool,
+) -> Result<(usize, u64), Error> {
+    let (mut looked_at, mut purged) = (0, 0);
     for id in ids {
-        let account: Option<i64> = transaction
-            .prepare_cached(ACCOUNT_OF_ENDED)?
-            .query_row((id.sequence(), id.as_bytes()), |row| row.get(0))
-            .optional()?;
-        if let Some(account) = account {
-            transaction
-                .prepare_cached(DELETE_USE)?
-                .execute([id.sequence()])?;
-            transaction
-                .prepare_cached(DELETE)?
-                .execute([id.sequence()])?;
-            accounts.push(account);
+        purged += u64::from(purge_one(transaction, *id)?);
+        looked_at += 1;
+        if is_over() {
+            break;
         }
     }
-    let purged = accounts.len() as u64;
-    accounts.sort_unstable();
-    accounts.dedup();
-    for account in accounts {
-        transaction
-            .prepare_cached(DELETE_ACCOUNT)?
-            .execute([account])?;
+    Ok((looked_at, purged))
+}
+
+fn purge_one(transaction: &Transaction<'_>, id: SessionId) -> Result<bool, Error> {
+    let sequence = id.sequence();
+    let account: Option<i64> = transaction
+        .prepare_cached(ACCOUNT_OF_ENDED)?
+        .query_row((sequence, id.as_bytes()), |row| row.get(0))
+        .optional()?;
+    let Some(account) = account else {
+        return Ok(false);
+    };
+    for (statement, number) in [
+        (DELETE_USE, sequence),
+        (DELETE, sequence),
+        (DELETE_ACCOUNT, account),
+    ] {
+        transaction.prepare_cached(statement)?.execute([number])?;
     }
-    Ok(purged)
+    Ok(true)
 }
 
 /// An end as the columns say it: when, when it left the list, why, by which session.

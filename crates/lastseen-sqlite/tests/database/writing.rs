@@ -1,8 +1,9 @@
 //! One writer that commits in groups, readers beside it.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
-use lastseen_sqlite::{Database, Error, Options};
+use lastseen_sqlite::{Database, Error, Options, Transaction, Turn};
 
 use super::{NOTES, folder, hold_writer, note, notes, open, until};
 
@@ -97,6 +98,98 @@ async fn an_unguarded_write_that_fails_takes_those_beside_it_with_it_and_leaves_
     assert_eq!(succeeded, [false, false, true]);
     assert_eq!(notes(&database).await, ["taken", "before 2", "b"]);
     database.health().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gives_way_comes_after_what_somebody_waits_for() {
+    let (_folder, path) = folder();
+    let database = open(&path).unwrap();
+    let before = database.statistics().commits;
+    let release = hold_writer(&database);
+    let mut writes = Vec::new();
+    for (place, text) in ["upkeep", "a", "b"].into_iter().enumerate() {
+        let writer = database.clone();
+        writes.push(tokio::spawn(async move {
+            match text {
+                "upkeep" => {
+                    let work =
+                        |transaction: &Transaction<'_>, _: &Turn<'_>| note("upkeep")(transaction);
+                    writer.write_giving_way(work).await
+                }
+                text => writer.write(note(text)).await,
+            }
+        }));
+        until(|| database.statistics().waiting_writes == place + 1).await;
+    }
+    release.send(()).unwrap();
+    for write in writes {
+        write.await.unwrap().unwrap();
+    }
+    assert_eq!(notes(&database).await, ["a", "b", "upkeep"]);
+    let commits = database.statistics().commits - before;
+    assert_eq!(commits, 2, "nobody waits for what gives way");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_is_over_once_somebody_waits() {
+    let (_folder, path) = folder();
+    let options = Options {
+        turn: Duration::from_hours(1),
+        ..Options::default()
+    };
+    let database = Database::open(&path, &[NOTES], options).unwrap();
+    let (started, has_started) = mpsc::channel();
+    let upkeep = {
+        let database = database.clone();
+        tokio::spawn(async move {
+            let work = move |transaction: &Transaction<'_>, turn: &Turn<'_>| {
+                note("upkeep")(transaction)?;
+                started.send(()).unwrap();
+                while !turn.is_over() {
+                    std::hint::spin_loop();
+                }
+                Ok(())
+            };
+            database.write_giving_way(work).await
+        })
+    };
+    tokio::task::block_in_place(|| has_started.recv().unwrap());
+    database.write(note("a")).await.unwrap();
+    upkeep.await.unwrap().unwrap();
+    assert_eq!(notes(&database).await, ["upkeep", "a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gives_way_has_a_turn_after_each_group() {
+    let (_folder, path) = folder();
+    let database = open(&path).unwrap();
+    let release = hold_writer(&database);
+    let upkeep = {
+        let writer = database.clone();
+        let work = |transaction: &Transaction<'_>, _: &Turn<'_>| note("upkeep")(transaction);
+        tokio::spawn(async move { writer.write_giving_way(work).await })
+    };
+    until(|| database.statistics().waiting_writes == 1).await;
+    // More than one group takes.
+    let writes: Vec<_> = (0..1_000)
+        .map(|number| {
+            let database = database.clone();
+            tokio::spawn(async move { database.write(note(&number.to_string())).await })
+        })
+        .collect();
+    until(|| database.statistics().waiting_writes == 1_001).await;
+    release.send(()).unwrap();
+    upkeep.await.unwrap().unwrap();
+    for write in writes {
+        write.await.unwrap().unwrap();
+    }
+    let notes = notes(&database).await;
+    let place = notes.iter().position(|text| text == "upkeep");
+    assert_eq!(
+        place,
+        Some(511),
+        "after the first group, which is 512 with the one that held the writer"
+    );
 }
 
 #[tokio::test]
