@@ -1,6 +1,7 @@
 //! What goes on beside the requests: last uses are written, old records purged. Nobody may wait for it.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +10,7 @@ use super::compare::count;
 use super::contender::{application_key, creations, gets};
 use super::probe::{Mode, Probe, Probed};
 use super::results::Outcome;
-use super::seeded;
+use super::seeded::{self, Seeded};
 use super::server::{self, Figures, Server};
 use super::{Arguments, data, load};
 use crate::process;
@@ -18,6 +19,8 @@ use crate::process;
 const RATE: f64 = 10_000.0;
 /// Sessions that can be used in a second, at least, on two processors.
 const USED_IN_A_SECOND: u64 = 33_333;
+/// Seconds of a look beside nothing; less than there are between two rounds in which last uses are written.
+const QUIET: f64 = 10.0;
 /// How long a purge may take before it is given up: a few times what ten million records take.
 const PATIENCE: Duration = Duration::from_mins(40);
 
@@ -29,6 +32,15 @@ struct Load {
 }
 
 impl Load {
+    /// Of these sessions, in these two orders.
+    fn new(validate: PathBuf, sessions: &[Seeded], key: &str) -> Result<Self> {
+        Ok(Self {
+            validate,
+            list: data::requests("list.tsv", gets("/api/v1/sessions", sessions))?,
+            create: data::requests("create.tsv", creations(Some(key)))?,
+        })
+    }
+
     fn look(&self, server: &Server, seconds: f64, rate: Option<f64>) -> Result<Probed> {
         Probe {
             address: server.address(),
@@ -45,10 +57,12 @@ impl Load {
 }
 
 fn note(outcome: &mut Outcome, what: &str, probed: &Probed) -> Result<()> {
-    for kind in ["validate", "create"] {
+    for kind in ["validate", "list", "create"] {
         let came = probed.kind(kind)?;
-        outcome.note(&format!("{what}: {kind}, p50"), "µs", came.p50_us);
-        outcome.note(&format!("{what}: {kind}, p99"), "µs", came.p99_us);
+        for (figure, microseconds) in [("p50", came.p50_us), ("p99", came.p99_us)] {
+            outcome.note(&format!("{what}: {kind}, {figure}"), "µs", microseconds);
+        }
+        outcome.note(&format!("{what}: {kind}, longest"), "ms", came.max_us / 1e3);
     }
     outcome.note(
         &format!("{what}: longest request"),
@@ -66,6 +80,25 @@ fn note(outcome: &mut Outcome, what: &str, probed: &Probed) -> Result<()> {
         count(probed.requests()) / probed.seconds,
     );
     Ok(())
+}
+
+/// The same load at a server that does nothing at all: what it waits for there, it waits for the processors.
+fn look_at_floor(outcome: &mut Outcome, load: &Load, seconds: f64) -> Result<()> {
+    let file = |name: &str, length: usize| -> Result<PathBuf> {
+        let path = data::folder().join(name);
+        std::fs::write(&path, "x".repeat(length))?;
+        Ok(path)
+    };
+    let floor = Server::start(
+        "floor",
+        Command::new(data::program("floor"))
+            .arg("--session")
+            .arg(file("session.json", 450)?)
+            .arg("--list")
+            .arg(file("list.json", 4_500)?),
+    )?;
+    let probed = load.look(&floor, seconds, None)?;
+    note(outcome, "full load, the floor", &probed)
 }
 
 /// All sessions are used within about a touch interval, and recorded within the next.
@@ -88,11 +121,7 @@ pub(super) fn touch(arguments: &Arguments) -> Result<Outcome> {
     )?;
     let few = &filled.short[..filled.short.len().min(10_000)];
     let all = data::requests("all.tsv", gets("/api/v1/session", &filled.short))?;
-    let load = Load {
-        validate: all.clone(),
-        list: data::requests("list.tsv", gets("/api/v1/sessions", few))?,
-        create: data::requests("create.tsv", creations(Some(&key)))?,
-    };
+    let load = Load::new(all.clone(), few, &key)?;
     let mut recorded = 0.0;
     for what in ["read from the disk and used", "used again, from memory"] {
         let before = load::seconds_of(server.process())?;
@@ -124,6 +153,12 @@ pub(super) fn touch(arguments: &Arguments) -> Result<Outcome> {
         );
     }
     for (how, rate) in [("paced", Some(RATE)), ("full load", None)] {
+        let quiet = undisturbed(&load, &server, &figures, rate)?;
+        note(
+            &mut outcome,
+            &format!("{how}, while none are written"),
+            &quiet,
+        )?;
         let before = written(&figures)?;
         // Longer than half an interval, so that it sees uses written.
         let probed = load.look(&server, count(interval) * 0.6, rate)?;
@@ -135,7 +170,35 @@ pub(super) fn touch(arguments: &Arguments) -> Result<Outcome> {
             written(&figures)? - before,
         );
     }
+    drop(server);
+    look_at_floor(&mut outcome, &load, QUIET * 3.0)?;
     Ok(outcome)
+}
+
+/// What the load waits for while no last uses are written: a look that was over before they were.
+fn undisturbed(
+    load: &Load,
+    server: &Server,
+    figures: &Figures,
+    rate: Option<f64>,
+) -> Result<Probed> {
+    for _ in 0..20 {
+        // Those that are under way first.
+        let mut before = written(figures)?;
+        loop {
+            std::thread::sleep(Duration::from_millis(500));
+            let after = written(figures)?;
+            if after <= before {
+                break;
+            }
+            before = after;
+        }
+        let probed = load.look(server, QUIET, rate)?;
+        if written(figures)? <= before {
+            return Ok(probed);
+        }
+    }
+    bail!("last uses were always being written")
 }
 
 fn written(figures: &Figures) -> Result<f64> {
@@ -162,11 +225,8 @@ pub(super) fn purge(arguments: &Arguments) -> Result<Outcome> {
     for (how, rate) in [("paced", Some(RATE)), ("full load", None)] {
         let database = filled.copy("purge.db")?;
         let key = application_key(&database)?;
-        let load = Load {
-            validate: data::requests("validate.tsv", gets("/api/v1/session", &filled.short))?,
-            list: data::requests("list.tsv", gets("/api/v1/sessions", &filled.short))?,
-            create: data::requests("create.tsv", creations(Some(&key)))?,
-        };
+        let validate = data::requests("validate.tsv", gets("/api/v1/session", &filled.short))?;
+        let load = Load::new(validate, &filled.short, &key)?;
         // Without anything to purge first, for comparison.
         let (server, _) = server::lastseen("purge", &database, &["--keep-ended", "90d"])?;
         load.look(&server, 5.0, rate)?;
@@ -202,5 +262,8 @@ pub(super) fn purge(arguments: &Arguments) -> Result<Outcome> {
         let rate = count(arguments.huge) / elapsed.as_secs_f64();
         outcome.note(&format!("{how}: purged"), "a second, at least", rate);
     }
+    let validate = data::requests("validate.tsv", gets("/api/v1/session", &filled.short))?;
+    let load = Load::new(validate, &filled.short, "")?;
+    look_at_floor(&mut outcome, &load, look / 2.0)?;
     Ok(outcome)
 }
