@@ -62,6 +62,11 @@ impl SessionId {
         let [_, _, a, b, c, d, e, f, g, h, ..] = self.0;
         i64::from_be_bytes([a & 0x7f, b, c, d, e, f, g, h])
     }
+
+    /// When the session began, in units of 1,024 milliseconds: the first 32 bits of what a sequence says, until 2109.
+    pub(crate) fn second(&self) -> u32 {
+        u32::try_from(self.sequence() >> (SEQUENCE_RANDOM_BITS + 10)).unwrap_or(u32::MAX)
+    }
 }
 
 /// Base 32 with the digits first and lower case: sorts like the bytes, and never looks like an option.

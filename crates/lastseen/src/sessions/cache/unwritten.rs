@@ -37,9 +37,10 @@ struct Waiting {
 
 impl Waiting {
     fn new(id: SessionId, at: u32) -> Self {
-        // A sequence is milliseconds and 16 bits; ten more make 1.024 s, for which 32 bits last until 2109.
-        let began = u32::try_from(id.sequence() >> 26).unwrap_or(u32::MAX);
-        Self { began, at }
+        Self {
+            began: id.second(),
+            at,
+        }
     }
 }
 

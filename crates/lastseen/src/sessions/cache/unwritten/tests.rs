@@ -8,13 +8,17 @@ use crate::account::{Account, AccountId, AccountSource};
 use crate::policy::{Policy, PolicyHistory, PolicyNumber};
 use crate::sessions::cache::{Basis, Brought, Haste, unknown_device};
 use crate::store::{Authority, Origin, Record};
-use crate::time::Timestamp;
+use crate::time::{Entropy, Timestamp};
 use crate::token::SecretHash;
 
-/// The session of an account with these first bits, that began at this second.
+/// A second of a day in 2026, as sequences count them: 1.024 s.
+const THAT_DAY: u64 = 1_750_000_000;
+
+/// The session of an account with these first bits, that began at this second of that day.
 fn id(account: u8, second: u32) -> SessionId {
+    let millisecond = (THAT_DAY + u64::from(second)) << 10;
     let mut bytes = [account; 16];
-    let sequence = (u64::from(second) << 26) | u64::from(account);
+    let sequence = (millisecond << 20) | u64::from(account);
     bytes[2..10].copy_from_slice(&sequence.to_be_bytes());
     SessionId::from_bytes(bytes)
 }
@@ -102,7 +106,7 @@ proptest! {
         // Somebody began before, and was broken off: nothing of it is lost.
         gathered(&cache).next(looked_at).iter().for_each(|used| cache.not_recorded(std::slice::from_ref(used)));
         let mut handed_out = taken(&mut gathered(&cache), limit);
-        prop_assert!(handed_out.is_sorted_by_key(|id| id.sequence() >> 26));
+        prop_assert!(handed_out.is_sorted_by_key(|id| id.sequence() >> 30));
         handed_out.sort_unstable();
         ids.sort_unstable();
         prop_assert_eq!(handed_out, ids);
@@ -118,4 +122,28 @@ fn what_was_recorded_meanwhile_is_not_handed_out() {
     cache.recorded(&[recorded]);
     cache.ended(ids[2]);
     assert_eq!(taken(&mut unwritten, 9), [ids[0]]);
+}
+
+#[test]
+fn sessions_of_today_are_told_apart_by_the_second() {
+    let at = |millisecond| {
+        let account = record(id(1, 1)).account;
+        SessionId::generate(
+            &account.key,
+            Timestamp::from_millisecond(millisecond),
+            &Sevens,
+        )
+        .second()
+    };
+    let noon = 1_796_040_000_000;
+    assert_eq!(at(noon + 1_024), at(noon) + 1);
+    assert_eq!(at(noon + 102_400), at(noon) + 100);
+}
+
+struct Sevens;
+
+impl Entropy for Sevens {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
 }
