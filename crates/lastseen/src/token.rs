@@ -18,14 +18,13 @@ use crate::session::SessionId;
 use crate::time::Entropy;
 
 /// Bytes of what a secret's text carries beside its prefix: the name, the random bytes, the checksum.
-const BODY_BYTES: usize = NAME_BYTES + RANDOM_BYTES + CHECKSUM_BYTES;
+const BODY_BYTES: usize = CHECKSUM_AT + CHECKSUM_BYTES;
 const NAME_BYTES: usize = 16;
 /// 128 bits: what OWASP ASVS 5.0 V7.2.3 asks for, and out of reach of guessing.
 const RANDOM_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 4;
 const PREFIX_BYTES: usize = 4;
-const NAME_AT: usize = PREFIX_BYTES;
-const RANDOM_AT: usize = NAME_AT + NAME_BYTES;
+const RANDOM_AT: usize = NAME_BYTES;
 const CHECKSUM_AT: usize = RANDOM_AT + RANDOM_BYTES;
 /// Length of the text: 36 bytes are 48 characters to the bit, so every secret has one text only.
 const TEXT_BYTES: usize = PREFIX_BYTES + BODY_BYTES / 3 * 4;
@@ -98,8 +97,8 @@ impl<Kind: SecretKind> Secret<Kind> {
         }
         let encoded = text.strip_prefix(Kind::PREFIX.as_bytes())?;
         let mut sealed = Sealed::<Kind>::default();
-        let body = &mut sealed.bytes[PREFIX_BYTES..];
-        URL_SAFE_NO_PAD.decode(encoded, body.as_out()).ok()?;
+        let body = sealed.bytes.as_mut_slice().as_out();
+        URL_SAFE_NO_PAD.decode(encoded, body).ok()?;
         let [.., a, b, c, d] = sealed.bytes;
         (sealed.checksum() == [a, b, c, d]).then(|| Self {
             name: sealed.name(),
@@ -121,13 +120,13 @@ impl<Kind: SecretKind> Secret<Kind> {
     /// The text that its holder keeps. Whoever has it is taken for the holder.
     pub fn reveal(&self) -> String {
         let mut sealed = Sealed::<Kind>::default();
-        sealed.bytes[NAME_AT..RANDOM_AT].copy_from_slice(&self.name);
+        sealed.bytes[..RANDOM_AT].copy_from_slice(&self.name);
         sealed.bytes[RANDOM_AT..CHECKSUM_AT].copy_from_slice(&self.random);
         let checksum = sealed.checksum();
         sealed.bytes[CHECKSUM_AT..].copy_from_slice(&checksum);
         let mut text = String::with_capacity(TEXT_BYTES);
         text.push_str(Kind::PREFIX);
-        URL_SAFE_NO_PAD.encode_append(&sealed.bytes[PREFIX_BYTES..], &mut text);
+        URL_SAFE_NO_PAD.encode_append(&sealed.bytes, &mut text);
         text
     }
 }
@@ -188,26 +187,27 @@ fn sha256_of_16(bytes: &[u8; RANDOM_BYTES]) -> [u8; 32] {
     digest
 }
 
-/// What a secret's text says, with its prefix as it stands: what the checksum is of, and the checksum.
+/// What a secret's text says beside its prefix: what the checksum is of, and the checksum.
 struct Sealed<Kind> {
-    bytes: [u8; PREFIX_BYTES + BODY_BYTES],
+    bytes: [u8; BODY_BYTES],
     kind: PhantomData<Kind>,
 }
 
-impl<Kind: SecretKind> Default for Sealed<Kind> {
+impl<Kind> Default for Sealed<Kind> {
     fn default() -> Self {
-        let mut bytes = [0; PREFIX_BYTES + BODY_BYTES];
-        bytes[..PREFIX_BYTES].copy_from_slice(Kind::PREFIX.as_bytes());
         Self {
-            bytes,
+            bytes: [0; BODY_BYTES],
             kind: PhantomData,
         }
     }
 }
 
-impl<Kind> Sealed<Kind> {
+impl<Kind: SecretKind> Sealed<Kind> {
+    /// The checksum of the prefix: what that of the rest goes on from.
+    const PREFIX_CHECKSUM: u32 = crc32(Kind::PREFIX.as_bytes());
+
     fn name(&self) -> [u8; NAME_BYTES] {
-        std::array::from_fn(|place| self.bytes[NAME_AT + place])
+        std::array::from_fn(|place| self.bytes[place])
     }
 
     fn random(&self) -> [u8; RANDOM_BYTES] {
@@ -216,8 +216,26 @@ impl<Kind> Sealed<Kind> {
 
     /// CRC-32 over prefix and body: a token of another kind, or with a letter wrong, does not add up.
     fn checksum(&self) -> [u8; CHECKSUM_BYTES] {
-        crc32fast::hash(&self.bytes[..CHECKSUM_AT]).to_be_bytes()
+        let mut checksum = crc32fast::Hasher::new_with_initial(Self::PREFIX_CHECKSUM);
+        checksum.update(&self.bytes[..CHECKSUM_AT]);
+        checksum.finalize().to_be_bytes()
     }
+}
+
+/// The CRC-32 of a few bytes, for the compiler to work out.
+const fn crc32(bytes: &[u8]) -> u32 {
+    let mut state = u32::MAX;
+    let mut place = 0;
+    while place < bytes.len() {
+        state ^= bytes[place] as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            state = (state >> 1) ^ ((state & 1) * 0xedb8_8320);
+            bit += 1;
+        }
+        place += 1;
+    }
+    !state
 }
 
 impl<Kind> Drop for Sealed<Kind> {
@@ -317,6 +335,14 @@ mod tests {
             format!("{token:?} {:?}", token.hash()),
             "lss_… SecretHash(…)"
         );
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_the_text_before_it() {
+        let token = SessionToken::generate([7; 16], &Fixed(9)).reveal();
+        let body = URL_SAFE_NO_PAD.decode_to_vec(&token[4..]).unwrap();
+        let sealed = [b"lss_", &body[..32]].concat();
+        assert_eq!(body[32..], crc32fast::hash(&sealed).to_be_bytes());
     }
 
     proptest! {

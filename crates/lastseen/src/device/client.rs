@@ -55,7 +55,8 @@ impl<'a> ClientDescription<'a> {
     pub fn is_empty(&self) -> bool {
         self.said()
             .iter()
-            .all(|value| value.is_none_or(|bytes| bytes.trim_ascii().is_empty()))
+            .flatten()
+            .all(|value| value.iter().all(u8::is_ascii_whitespace))
     }
 
     /// A number that is equal for equal descriptions, for telling that a session's device cannot
