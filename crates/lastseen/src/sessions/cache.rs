@@ -26,6 +26,7 @@ mod brought;
 mod ending;
 mod entry;
 mod follow;
+mod index;
 mod judged;
 mod lock;
 mod partition;
@@ -123,36 +124,29 @@ impl<Guard: Lock> Cache<Guard> {
         &self.partitions[(usize::from(bits) * self.partitions.len()) >> u16::BITS]
     }
 
-    /// Says that [`Cache::use_session`] will ask for this session in a moment.
-    #[inline]
-    pub(super) fn approach(&self, id: SessionId) {
-        self.partition(id.partition()).approach();
-    }
-
     /// Judges a token by what is cached and, where it is accepted, records the use, and counts it where nothing is left
     /// to be done.
+    ///
+    /// `work_out` says what was shown and what it brings, the hash of a secret above all. It is asked where the session
+    /// is cached, and works while the processor fetches that from memory, which takes longer.
     #[inline]
-    pub(super) fn use_session<Answer>(
+    pub(super) fn use_session<'a, Answer>(
         &self,
-        shown: Shown<'_>,
-        brought: &Brought,
+        id: SessionId,
+        work_out: impl FnOnce() -> (&'a Shown, &'a Brought),
         read: impl Fn(SessionView<'_>) -> Answer,
     ) -> Known<Answer> {
         let Some(history) = self.basis.answers() else {
             return Known::Nothing;
         };
-        self.partition(shown.id.partition()).with(|partition| {
-            match partition
-                .get_with_place(shown.id)
-                .filter(|(entry, _)| !entry.doubtful)
-            {
-                Some((_, place)) => {
-                    let known = judge(partition, place, shown, brought, &history, read);
-                    partition.accepted += u64::from(matches!(known, Known::Active(_)));
-                    known
-                }
-                None => Known::Nothing,
-            }
+        self.partition(id.partition()).with(|partition| {
+            let Some(place) = partition.approach(id) else {
+                return Known::Nothing;
+            };
+            let (shown, brought) = work_out();
+            let known = judge(partition, place, shown, brought, &history, read);
+            partition.accepted += u64::from(matches!(known, Known::Active(_)));
+            known
         })
     }
 
@@ -165,7 +159,7 @@ impl<Guard: Lock> Cache<Guard> {
         &self,
         fill: &Fill,
         record: &Record,
-        shown: Shown<'_>,
+        shown: &Shown,
         brought: &Brought,
         regardless: bool,
         read: impl Fn(SessionView<'_>) -> Answer,
@@ -447,13 +441,13 @@ impl<Guard: Lock> Cache<Guard> {
 fn judge<Answer>(
     partition: &mut Partition,
     place: Place,
-    shown: Shown<'_>,
+    shown: &Shown,
     brought: &Brought,
     history: &PolicyHistory,
     read: impl Fn(SessionView<'_>) -> Answer,
 ) -> Known<Answer> {
     let entry = partition.at(place);
-    if !partition.is_authenticated_by(place, shown.hash) {
+    if !partition.is_authenticated_by(place, &shown.hash) {
         return Known::WrongSecret;
     }
     if (shown.source).is_some_and(|source| entry.account.key.source != source) {

@@ -10,7 +10,7 @@ use crate::device::Device;
 use crate::session::{Session, SessionId, SessionView, Status, Visit};
 use crate::store::{Record, Unavailable};
 use crate::time::Timestamp;
-use crate::token::{SecretHash, SessionToken};
+use crate::token::SessionToken;
 
 /// How often a session is read again because its partition was written meanwhile. A read takes
 /// microseconds; so many writes in a row, each in the same part of the ids, are a fault.
@@ -157,35 +157,41 @@ impl Sessions {
             return FirstLook::Malformed;
         };
         let id = token.session_id();
-        // What it leads to comes from memory while the secret is hashed.
-        inner.cache.approach(id);
-        let hash = token.hash();
-        let shown = Shown {
+        let work_out = || Presented::of(&token, source, inner.brought(visit, now));
+        let mut presented = None;
+        let known = inner.cache.use_session(
             id,
-            hash: &hash,
-            source,
-        };
-        let mut brought = Brought {
-            at: now,
-            ip_address: visit.ip_address,
-            device_fingerprint: fingerprint_of(&visit.client),
-            device: None,
-            haste: inner.haste(now),
-        };
-        let mut known = inner.cache.use_session(shown, &brought, read);
-        if matches!(known, Known::DeviceWanted) {
-            brought.device = Some(inner.device_of(visit, &brought));
-            known = inner.cache.use_session(shown, &brought, read);
-        }
+            || {
+                let Presented { shown, brought } = presented.insert(work_out());
+                (shown, brought)
+            },
+            read,
+        );
         match known {
             Known::Active(answer) => FirstLook::Active(answer),
-            known => FirstLook::Further(Asked {
-                id,
-                hash,
-                source,
-                brought,
-                known,
-            }),
+            known => {
+                let presented = presented.unwrap_or_else(work_out);
+                self.look_again(Asked { presented, known }, visit, read)
+            }
+        }
+    }
+
+    /// What memory makes of it once it is known which device it comes from, where that is what was wanted.
+    #[cold]
+    fn look_again<Answer>(
+        &self,
+        mut asked: Asked<Answer>,
+        visit: &Visit<'_>,
+        read: &impl Fn(SessionView<'_>) -> Answer,
+    ) -> FirstLook<Answer> {
+        if matches!(asked.known, Known::DeviceWanted) {
+            let Presented { shown, brought } = &mut asked.presented;
+            brought.device = Some(self.inner.device_of(visit, brought));
+            asked.known = (self.inner.cache).use_session(shown.id, || (shown, brought), read);
+        }
+        match asked.known {
+            Known::Active(answer) => FirstLook::Active(answer),
+            known => FirstLook::Further(Asked { known, ..asked }),
         }
     }
 
@@ -198,17 +204,10 @@ impl Sessions {
     ) -> Result<Verdict<Answer>, Unavailable> {
         let inner = &self.inner;
         let Asked {
-            id,
-            hash,
-            source,
-            mut brought,
+            presented: Presented { shown, mut brought },
             mut known,
         } = asked;
-        let shown = Shown {
-            id,
-            hash: &hash,
-            source,
-        };
+        let id = shown.id;
         // Whether others write too, and whether a read that began for somebody else is out of the question.
         let leased = inner.cache.basis().is_leased();
         let mut alone = false;
@@ -254,7 +253,7 @@ impl Sessions {
             let judge = |brought: &Brought| {
                 let judged = inner
                     .cache
-                    .use_read(&fill, &record, shown, brought, alone, read);
+                    .use_read(&fill, &record, &shown, brought, alone, read);
                 judged.unwrap_or(Known::Nothing)
             };
             known = judge(&brought);
@@ -279,17 +278,43 @@ enum FirstLook<Answer> {
     Further(Asked<Answer>),
 }
 
-/// A token of ours in form, and what came with it.
+/// A token of ours in form, and what memory knows of it.
 struct Asked<Answer> {
-    id: SessionId,
-    hash: SecretHash,
-    source: Option<AccountSource>,
-    brought: Brought,
-    /// What memory knows of it.
+    presented: Presented,
     known: Known<Answer>,
 }
 
+/// What a request shows and brings.
+struct Presented {
+    shown: Shown,
+    brought: Brought,
+}
+
+impl Presented {
+    #[inline]
+    fn of(token: &SessionToken, source: Option<AccountSource>, brought: Brought) -> Self {
+        let shown = Shown {
+            id: token.session_id(),
+            hash: token.hash(),
+            source,
+        };
+        Self { shown, brought }
+    }
+}
+
 impl Inner {
+    /// What a visit brings, but for the device.
+    #[inline]
+    fn brought(&self, visit: &Visit<'_>, now: Timestamp) -> Brought {
+        Brought {
+            at: now,
+            ip_address: visit.ip_address,
+            device_fingerprint: fingerprint_of(&visit.client),
+            device: None,
+            haste: self.haste(now),
+        }
+    }
+
     /// The device that a visit comes from.
     fn device_of(&self, visit: &Visit<'_>, brought: &Brought) -> Arc<Device> {
         self.devices

@@ -63,7 +63,11 @@ impl Basis {
 
     /// The one question: may memory answer at this instant? Where it may, the policies to judge by.
     /// Asked after the request was read, at each look-up, before anything is looked at.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "as a call it writes two words that are read as one: the processor waits until both have gone to memory"
+    )]
+    #[inline(always)]
     pub(in crate::sessions) fn answers(&self) -> Option<Policies<'_>> {
         match self {
             Self::Sole(history) => Some(Policies::Fixed(history)),

@@ -12,12 +12,12 @@ use crate::store::{Origin, Record, Use};
 use crate::time::Timestamp;
 use crate::token::SecretHash;
 
-/// A session kept ready, in two lines of the processor's cache, which are fetched at once. The first holds what a
+/// A session kept ready, in a pair of lines of the processor's cache, which are fetched at once. The first holds what a
 /// validation looks at before it knows whether the token is right.
 ///
 /// What few sessions have, a token of the pages, lies beside the entries.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub(in crate::sessions) struct Entry {
     pub(super) id: SessionId,
     pub(super) token_hash: SecretHash,

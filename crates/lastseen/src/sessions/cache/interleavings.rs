@@ -121,10 +121,10 @@ impl Room {
         };
         let shown = Shown {
             id: self.id,
-            hash,
+            hash: *hash,
             source: None,
         };
-        let mut known = self.cache.use_session(shown, &brought, |_| ());
+        let mut known = (self.cache).use_session(self.id, || (&shown, &brought), |_| ());
         for _ in 0..10 {
             match known {
                 Known::Active(()) => return true,
@@ -140,7 +140,7 @@ impl Room {
             };
             let judged = self
                 .cache
-                .use_read(&fill, &record, shown, &brought, false, |_| ());
+                .use_read(&fill, &record, &shown, &brought, false, |_| ());
             known = judged.unwrap_or(Known::Nothing);
         }
         false

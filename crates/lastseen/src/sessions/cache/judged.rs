@@ -7,11 +7,11 @@ use crate::token::SecretHash;
 
 /// What comes with a request, and is judged.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::sessions) struct Shown<'a> {
+pub(in crate::sessions) struct Shown {
     /// The session that the token names.
     pub(in crate::sessions) id: SessionId,
     /// The hash of its secret.
-    pub(in crate::sessions) hash: &'a SecretHash,
+    pub(in crate::sessions) hash: SecretHash,
     /// Where it is given, a session of another source is none.
     pub(in crate::sessions) source: Option<AccountSource>,
 }

@@ -6,8 +6,6 @@ use super::Partition;
 pub(in crate::sessions) trait Lock: Send + Sync {
     fn new(partition: Partition) -> Self;
     fn with<Answer>(&self, act: impl FnOnce(&mut Partition) -> Answer) -> Answer;
-    /// Has the processor fetch the lock and what lies beside it, without waiting for that.
-    fn approach(&self) {}
 }
 
 impl Lock for parking_lot::Mutex<Partition> {
@@ -15,14 +13,9 @@ impl Lock for parking_lot::Mutex<Partition> {
         Self::new(partition)
     }
 
+    #[inline]
     fn with<Answer>(&self, act: impl FnOnce(&mut Partition) -> Answer) -> Answer {
         act(&mut self.lock())
-    }
-
-    #[inline]
-    fn approach(&self) {
-        // What it says does not matter, only that it is read.
-        std::hint::black_box(self.is_locked());
     }
 }
 
@@ -36,12 +29,8 @@ impl<Guard: Lock> Lock for Aligned<Guard> {
         Self(Guard::new(partition))
     }
 
+    #[inline]
     fn with<Answer>(&self, act: impl FnOnce(&mut Partition) -> Answer) -> Answer {
         self.0.with(act)
-    }
-
-    #[inline]
-    fn approach(&self) {
-        self.0.approach();
     }
 }

@@ -6,6 +6,7 @@ use hashbrown::{HashMap, HashSet, HashTable};
 
 use super::brought::Brought;
 use super::entry::{DeviceMark, Entry};
+use super::index::{PlaceIndex, Tag};
 use super::places::{NOWHERE, Places};
 use crate::account::{Account, AccountKey};
 use crate::session::SessionId;
@@ -33,11 +34,11 @@ struct AccountEntry {
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(in crate::sessions) struct Partition {
-    by_id: HashTable<u32>,
-    entries: Places<Entry>,
     /// How many tokens were accepted by what is cached here: counted under the lock that is held anyway, so that
     /// processors do not pass one counter around.
     pub(super) accepted: u64,
+    by_id: PlaceIndex,
+    entries: Places<Entry>,
     accounts: Places<AccountEntry>,
     by_account: HashTable<u32>,
     /// By the places of the few sessions that have a token for the pages.
@@ -53,12 +54,6 @@ pub(in crate::sessions) struct Partition {
     unwritten: Vec<u32>,
 }
 
-/// The hash of an id: its own random bytes. Only ids that we drew are ever inserted.
-fn hash_of(id: SessionId) -> u64 {
-    let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
-    u64::from_be_bytes([a, b, c, d, e, f, g, h]).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
 /// The hash of an account, seeded: its id may be chosen by a stranger.
 fn hash_of_account(key: &AccountKey) -> u64 {
     use std::hash::{BuildHasher, RandomState};
@@ -72,10 +67,11 @@ impl Partition {
         self.entries.len()
     }
 
+    #[inline]
     fn find(&self, id: SessionId) -> Option<u32> {
-        self.by_id
-            .find(hash_of(id), |&at| self.entries[at].id == id)
-            .copied()
+        self.by_id.find(Tag::of(id), |at| {
+            self.entries.get(at).is_some_and(|entry| entry.id == id)
+        })
     }
 
     fn find_account(&self, key: &AccountKey) -> Option<u32> {
@@ -87,6 +83,7 @@ impl Partition {
     }
 
     /// Whether a secret with this hash authenticates the session at a place: its own, or that of the pages.
+    #[inline]
     pub(super) fn is_authenticated_by(&self, place: Place, hash: &SecretHash) -> bool {
         self.at(place).token_hash == *hash
             || self
@@ -102,6 +99,17 @@ impl Partition {
     /// A session and its place, which stays the same as long as the partition is locked.
     pub(super) fn get_with_place(&self, id: SessionId) -> Option<(&Entry, Place)> {
         self.find(id).map(|at| (&self.entries[at], Place(at)))
+    }
+
+    /// The place of a session that may answer. What a validation looks at next is fetched meanwhile: nobody waits
+    /// for it here.
+    #[inline]
+    pub(super) fn approach(&self, id: SessionId) -> Option<Place> {
+        let at = self.find(id)?;
+        let entry = &self.entries[at];
+        // What it says of the account does not matter, only that it is read.
+        std::hint::black_box(entry.account.key.source);
+        (!entry.doubtful).then_some(Place(at))
     }
 
     /// The session at a place.
@@ -142,9 +150,7 @@ impl Partition {
         account.sessions += 1;
         let entry = Entry::new(record, Arc::clone(&account.account), account_at, doubtful);
         let at = self.entries.insert(entry);
-        let entries = &self.entries;
-        self.by_id
-            .insert_unique(hash_of(record.id), at, |&other| hash_of(entries[other].id));
+        self.by_id.insert(Tag::of(record.id), at);
         self.link(at);
         at
     }
@@ -280,12 +286,7 @@ impl Partition {
             return;
         };
         self.page_token_hashes.remove(&at);
-        if let Ok(found) = self
-            .by_id
-            .find_entry(hash_of(entry.id), |&other| other == at)
-        {
-            found.remove();
-        }
+        self.by_id.remove(Tag::of(entry.id), at);
         let account = &mut self.accounts[entry.account_at];
         account.sessions -= 1;
         // A complete account without a session is worth nothing: the store says so as fast.

@@ -2,8 +2,9 @@
 
 use std::ops::{Index, IndexMut};
 
-/// Values in a piece: four kilobytes of sessions, which any allocator hands out without a loss.
-const PIECE: usize = 32;
+/// Values in a piece: 64 kilobytes of sessions, so that what leads to the pieces of many sessions is a few lines of the
+/// processor's cache. What of a piece was never used takes address space, and no memory.
+const PIECE: usize = 512;
 
 /// No place: the end of a chain.
 pub(super) const NOWHERE: u32 = u32::MAX;
@@ -13,11 +14,13 @@ pub(super) const NOWHERE: u32 = u32::MAX;
 /// They lie in pieces that are never moved: one more value costs at most one piece, however many there are, and
 /// nobody waits for a copy of them all.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Places<Value> {
-    pieces: Vec<Box<[Place<Value>; PIECE]>>,
+    /// All full but the last, and each with room for [`PIECE`] values.
+    pieces: Vec<Vec<Place<Value>>>,
+    taken: usize,
     /// The vacant place that is given away next.
     vacant: u32,
-    taken: usize,
 }
 
 #[derive(Debug)]
@@ -45,32 +48,28 @@ impl<Value> Places<Value> {
 
     /// Puts a value into a place; which one is the answer.
     pub(super) fn insert(&mut self, value: Value) -> u32 {
-        if self.vacant == NOWHERE {
-            self.add_piece();
-        }
+        self.taken += 1;
         let at = self.vacant;
         if let Some(place) = self.place_mut(at)
             && let Place::Vacant(next) = *place
         {
             *place = Place::Taken(value);
             self.vacant = next;
-            self.taken += 1;
+            return at;
         }
-        at
+        self.append(Place::Taken(value))
     }
 
-    fn add_piece(&mut self) {
-        let first = u32::try_from(self.pieces.len() * PIECE).unwrap_or(NOWHERE);
-        let mut next = first;
-        self.pieces.push(Box::new(std::array::from_fn(|_| {
-            next += 1;
-            Place::Vacant(next)
-        })));
-        let last = next - 1;
-        if let Some(place) = self.place_mut(last) {
-            *place = Place::Vacant(NOWHERE);
+    fn append(&mut self, place: Place<Value>) -> u32 {
+        if self.pieces.last().is_none_or(|last| last.len() == PIECE) {
+            self.pieces.push(Vec::with_capacity(PIECE));
         }
-        self.vacant = first;
+        let first = (self.pieces.len() - 1) * PIECE;
+        let piece = &mut self.pieces[first / PIECE];
+        let at = first + piece.len();
+        piece.push(place);
+        u32::try_from(at)
+            .expect("a process has no memory for four thousand million sessions in one partition")
     }
 
     /// Removes the value at a place, where there is one.

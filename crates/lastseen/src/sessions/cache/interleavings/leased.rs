@@ -76,10 +76,10 @@ impl Shared {
         };
         let shown = Shown {
             id: room.id,
-            hash,
+            hash: *hash,
             source: None,
         };
-        let mut known = cache.use_session(shown, &brought, |_| ());
+        let mut known = cache.use_session(room.id, || (&shown, &brought), |_| ());
         for reads in 0..10 {
             match known {
                 Known::Active(()) => return true,
@@ -103,7 +103,7 @@ impl Shared {
                 return false;
             };
             let alone = reads >= 4;
-            let judged = cache.use_read(&fill, &record, shown, &brought, alone, |_| ());
+            let judged = cache.use_read(&fill, &record, &shown, &brought, alone, |_| ());
             known = judged.unwrap_or(Known::Nothing);
         }
         unreachable!("reads count from the fifth on");
