@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lastseen::SessionId;
@@ -22,6 +23,9 @@ pub struct Committed {
     /// Where it is known here what changed, these sessions and nothing else: this process's memory need not wait
     /// to hear of them. Empty: nothing is known.
     pub sessions: Vec<SessionId>,
+    /// How long, from the commit on, whoever waits may be kept waiting without anybody knowing for whom. Known nodes are
+    /// waited for as long as their leases run.
+    pub patience: Duration,
 }
 
 /// Whoever makes sure that a change has reached every node before it is answered.

@@ -1,6 +1,7 @@
 //! One PostgreSQL database, and a pool of connections to it.
 
 mod connector;
+mod pooled;
 mod transaction;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,16 +14,22 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 
 use self::connector::Connector;
+use self::pooled::{Unanswered, discard, forget_idle};
 pub use self::transaction::{Durability, Parameter, Transaction};
 use crate::address::Address;
 use crate::confirm::{Committed, Confirm, NobodyElse, Xid};
 use crate::error::{Error, OpenError};
 use crate::migration::{self, MigrationSet};
 use crate::node;
+use crate::patience::Wait;
 
 /// How often a transaction is run that others were in the way of. They have gone on by then, so that the second
 /// time is nearly always the last.
 const TRIES: u32 = 3;
+
+/// A change that was committed late has at least this part of the patience left, to read the nodes in. With the default
+/// all of it stays under the contract's 5 s.
+const READING_PART: u32 = 8;
 
 /// How a [`Database`] is reached and within what bounds.
 #[derive(Clone, Debug)]
@@ -34,7 +41,7 @@ pub struct Options {
     /// Connections that are held at most. PostgreSQL has 100 for everybody unless told otherwise.
     pub connections: usize,
     /// How long a statement, or a transaction from its beginning to the answer of its commit, may take, with
-    /// the waiting for a connection.
+    /// the waiting for a connection; and all that one request waits for, see [`one_request`](crate::one_request).
     pub patience: Duration,
 }
 
@@ -164,13 +171,14 @@ impl Database {
         statement: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Error> {
-        let deadline = self.deadline();
-        let client = self.connection(deadline).await?;
-        if let Ok(rows) = timeout_at(deadline, client.query_typed(statement, parameters)).await {
+        let wait = self.wait()?;
+        let client = Unanswered::new(self.connection(wait.until()).await?);
+        let asked = client.get()?.query_typed(statement, parameters);
+        if let Ok(rows) = timeout_at(wait.until(), asked).await {
+            client.was_answered();
             return Ok(rows?);
         }
-        forget_idle(&client);
-        discard(client);
+        forget_idle(client.get()?);
         Err(Error::TimedOut)
     }
 
@@ -179,7 +187,9 @@ impl Database {
     /// # Errors
     /// Where no connection could be had.
     pub async fn begin(&self, durability: Durability) -> Result<Transaction, Error> {
-        self.begin_as(self.deadline(), durability, None, true).await
+        let wait = self.wait()?;
+        let transaction = self.begin_as(wait.until(), durability, None, true).await?;
+        Ok(transaction.waited_for(wait))
     }
 
     async fn begin_as(
@@ -233,55 +243,30 @@ impl Database {
     where
         Doing: Future<Output = Result<Answer, Error>>,
     {
-        let (answer, committed) = self.commit_change(self.deadline(), work).await?;
-        self.reach_nodes(committed).await?;
+        let wait = self.wait()?;
+        let until = wait.until();
+        let (answer, known) = self.commit_change(until, work).await?;
+        drop(wait);
+        self.reach_nodes(known, until).await?;
         Ok(answer)
     }
 
     /// The first half of [`Database::change`]: what is left is to [reach the nodes](Database::reach_nodes), before
     /// anybody is answered.
-    pub(crate) async fn commit_change<Answer, Doing>(
+    async fn commit_change<Answer, Doing>(
         &self,
         deadline: Instant,
         work: impl Fn(Arc<Transaction>) -> Doing,
-    ) -> Result<(Answer, Option<Committed>), Error>
+    ) -> Result<(Answer, Option<Known>), Error>
     where
         Doing: Future<Output = Result<Answer, Error>>,
     {
-        let mut notified = true;
-        let mut tries = 1;
-        loop {
-            let origin = self.confirm().origin();
-            let transaction = self.begin_as(deadline, Durability::Durable, origin, notified);
-            let transaction = Arc::new(transaction.await?);
-            let done = work(Arc::clone(&transaction)).await;
-            // The work has let go of it; where it has not, nothing is committed.
-            let transaction = Arc::into_inner(transaction).ok_or(Error::Closed)?;
-            let done = match done {
-                Ok(answer) => transaction.commit_noted().await.map(|xid| (answer, xid)),
-                Err(error) => {
-                    transaction.roll_back().await;
-                    Err(error)
-                }
-            };
-            self.learn(&done);
-            match done {
-                Ok((answer, xid)) => {
-                    let committed = xid.map(|xid| Committed {
-                        xid,
-                        sessions: Vec::new(),
-                    });
-                    return Ok((answer, committed));
-                }
-                Err(error) if tries < TRIES && error.is_untold() && notified => {
-                    tracing::warn!("the queue of notifications is full; a change goes without one");
-                    notified = false;
-                }
-                Err(error) if tries < TRIES && error.passes() => {}
-                Err(error) => return Err(error),
-            }
-            tries += 1;
-        }
+        self.commit_in_tries(deadline, true, work, |transaction, _, answer| async {
+            let xid = transaction.commit_noted().await?;
+            let sessions = Vec::new();
+            Ok((answer, xid.map(|xid| Known { xid, sessions })))
+        })
+        .await
     }
 
     /// The same for work that knows which sessions it has changed, and that has changed nothing else: the nodes are
@@ -293,24 +278,48 @@ impl Database {
         &self,
         deadline: Instant,
         work: impl Fn(Arc<Transaction>) -> Doing,
-    ) -> Result<(Answer, Option<Committed>), Error>
+    ) -> Result<(Answer, Option<Known>), Error>
     where
         Doing: Future<Output = Result<(Answer, Option<Known>), Error>>,
+    {
+        let commit = async |transaction: Transaction, origin: Option<Arc<str>>, done| {
+            let (answer, known): (Answer, Option<Known>) = done;
+            match &known {
+                None => transaction.commit().await?,
+                Some(Known { xid, sessions }) => {
+                    let message = node::message_of_sessions(*xid, origin.as_deref(), sessions);
+                    transaction.commit_and_tell(node::CHANGES, message).await?;
+                }
+            }
+            Ok((answer, known))
+        };
+        self.commit_in_tries(deadline, false, work, commit).await
+    }
+
+    /// Does `work` in a durable transaction and has `commit` commit it, under the origin that it began with; both once
+    /// more where others were in the way. Where its commit was to notify, and there is no room for that, it goes without.
+    async fn commit_in_tries<Done, Doing, Answer, Committing>(
+        &self,
+        deadline: Instant,
+        mut notifies: bool,
+        work: impl Fn(Arc<Transaction>) -> Doing,
+        commit: impl Fn(Transaction, Option<Arc<str>>, Done) -> Committing,
+    ) -> Result<Answer, Error>
+    where
+        Doing: Future<Output = Result<Done, Error>>,
+        Committing: Future<Output = Result<Answer, Error>>,
     {
         let mut tries = 1;
         loop {
             let origin = self.confirm().origin();
-            let transaction = self.begin_as(deadline, Durability::Durable, origin.clone(), false);
+            let transaction =
+                self.begin_as(deadline, Durability::Durable, origin.clone(), notifies);
             let transaction = Arc::new(transaction.await?);
             let done = work(Arc::clone(&transaction)).await;
+            // The work has let go of it; where it has not, nothing is committed.
             let transaction = Arc::into_inner(transaction).ok_or(Error::Closed)?;
             let done = match done {
-                Ok((answer, None)) => transaction.commit().await.map(|()| (answer, None)),
-                Ok((answer, Some(Known { xid, sessions }))) => {
-                    let message = node::message_of_sessions(xid, origin.as_deref(), &sessions);
-                    let committed = transaction.commit_and_tell(node::CHANGES, message).await;
-                    committed.map(|()| (answer, Some(Committed { xid, sessions })))
-                }
+                Ok(done) => commit(transaction, origin, done).await,
                 Err(error) => {
                     transaction.roll_back().await;
                     Err(error)
@@ -318,6 +327,10 @@ impl Database {
             };
             self.learn(&done);
             match done {
+                Err(error) if tries < TRIES && error.is_untold() && notifies => {
+                    tracing::warn!("the queue of notifications is full; a change goes without one");
+                    notifies = false;
+                }
                 Err(error) if tries < TRIES && error.passes() => {}
                 done => return done,
             }
@@ -325,12 +338,27 @@ impl Database {
         }
     }
 
-    /// The second half: answers when no node can act on the state before.
-    pub(crate) async fn reach_nodes(&self, committed: Option<Committed>) -> Result<(), Error> {
-        match committed {
-            Some(committed) => self.confirm().confirm(committed).await,
-            None => Ok(()),
+    /// The second half: answers when no node can act on the state before. `until` is when the commit had to be answered.
+    pub(crate) async fn reach_nodes(
+        &self,
+        known: Option<Known>,
+        until: Instant,
+    ) -> Result<(), Error> {
+        let Some(Known { xid, sessions }) = known else {
+            return Ok(());
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        let patience = left.max(self.inner.options.patience / READING_PART);
+        let committed = Committed {
+            xid,
+            sessions,
+            patience,
+        };
+        let confirmed = self.confirm().confirm(committed).await;
+        if let (Err(Error::TimedOut), Ok(wait)) = (&confirmed, self.wait()) {
+            wait.was_in_vain();
         }
+        confirmed
     }
 
     /// Runs one statement that writes, durably, and that no node has to hear of.
@@ -390,6 +418,25 @@ impl Database {
         }
     }
 
+    /// Waits for somebody who waits for the database: no longer than for an answer of its own.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`].
+    pub async fn wait_behind<Answer>(
+        &self,
+        others: impl Future<Output = Answer>,
+    ) -> Result<Answer, Error> {
+        let wait = self.wait()?;
+        timeout_at(wait.until(), others)
+            .await
+            .map_err(|_| Error::TimedOut)
+    }
+
+    /// Begins to wait for the database, or for somebody who does.
+    pub(crate) fn wait(&self) -> Result<Wait, Error> {
+        Wait::begin(self.inner.options.patience)
+    }
+
     /// When what is asked now has to be answered.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.inner.options.patience
@@ -398,6 +445,10 @@ impl Database {
     /// A connection that nobody else uses.
     async fn connection(&self, deadline: Instant) -> Result<Object, Error> {
         use deadpool_postgres::PoolError;
+        if Instant::now() >= deadline {
+            // A connection that is there would be thrown away for nothing.
+            return Err(Error::TimedOut);
+        }
         match timeout_at(deadline, self.inner.pool.get()).await {
             Ok(Ok(client)) => Ok(client),
             Ok(Err(PoolError::Backend(error))) => Err(error.into()),
@@ -418,17 +469,4 @@ impl Database {
             _ => {}
         }
     }
-}
-
-/// Throws away the connections that nobody uses at the moment. Where one stayed without an answer, a link may
-/// have been cut that all of them went over, and each would keep somebody waiting to find out.
-fn forget_idle(client: &Object) {
-    if let Some(pool) = Object::pool(client) {
-        pool.retain(|_, _| false);
-    }
-}
-
-/// Throws a connection away, whatever it is in the middle of.
-fn discard(client: Object) {
-    drop(Object::take(client));
 }

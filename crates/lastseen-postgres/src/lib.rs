@@ -7,6 +7,7 @@
 //! | `database.rs` | [`Database`]: the pool, time bounds, [`Database::change`] |
 //! | `database/connector.rs` | how connections are made, past PgBouncer too |
 //! | `database/transaction.rs` | [`Transaction`]: statements that stand or fall together |
+//! | `patience.rs` | [`one_request`]: how long a request may wait, in all |
 //! | `confirm.rs` | [`Confirm`]: between a commit and its answer, the other nodes |
 //! | `node.rs`, `node/` | [`Nodes`]: this process among others, its lease, and whom its changes wait for |
 //! | `migration.rs`, `migrations/` | numbered steps, several sets of them, never edited |
@@ -17,7 +18,8 @@
 //! # What holds
 //! - **Durable, then answered**, whatever the database's own settings say.
 //! - **A change reaches every node before it is answered**: see [`Database::change`].
-//! - **Everything ends in time**: a database out of reach is [`Error`] within [`Options::patience`].
+//! - **Everything ends in time**: a database out of reach is [`Error`] within [`Options::patience`], however often
+//!   [one request](one_request) asks.
 //! - **Nodes of several versions share a database**: migrations only add, or say that they do not.
 //! - No randomness, and no clock but the one that leases go by: times come from the caller.
 
@@ -27,6 +29,7 @@ mod database;
 mod error;
 mod migration;
 mod node;
+mod patience;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -38,6 +41,7 @@ pub use database::{Database, Durability, Options, Parameter, Transaction};
 pub use error::{AddressError, Error, OpenError};
 pub use migration::{Migration, MigrationSet};
 pub use node::{Facts, Figures, Histogram, Length, NodeOptions, Nodes, Notify};
+pub use patience::{OneRequest, one_request};
 pub use store::PostgresStore;
 /// The library whose rows and types the statements speak of.
 pub use tokio_postgres;

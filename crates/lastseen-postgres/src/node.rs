@@ -153,6 +153,8 @@ struct Confirming {
     committed: Moment,
     /// What changed, where that is known: it is followed here before anybody tells of it.
     noted: Option<Noted>,
+    /// How long it may be unknown for whom to wait.
+    patience: Duration,
     reply: Reply,
 }
 
@@ -286,13 +288,18 @@ impl Confirm for Nodes {
     async fn confirm(&self, committed: Committed) -> Result<(), Error> {
         let now = clock::now();
         let (reply, confirmed) = oneshot::channel();
-        let Committed { xid, sessions, .. } = committed;
+        let Committed {
+            xid,
+            sessions,
+            patience,
+        } = committed;
         let noted = (!sessions.is_empty())
             .then(|| Noted::sessions(xid, Some(&self.shared.origin), &sessions));
         self.tell(Command::Confirm(Confirming {
             xid,
             committed: now,
             noted,
+            patience,
             reply,
         }));
         confirmed.await.unwrap_or(Err(Error::Closed))

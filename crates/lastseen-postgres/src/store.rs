@@ -14,7 +14,8 @@ use async_trait::async_trait;
 use futures_util::future::{join, try_join_all};
 use lastseen::store::devices::Devices;
 use lastseen::store::{
-    Authority, End, Ended, Follower, Inserted, Lease, Opened, Record, Store, Term, Unavailable, Use,
+    Authority, End, Ended, Follower, Inserted, Lease, Opened, Others, Record, Store, Term,
+    Unavailable, Use,
 };
 use lastseen::token::SecretHash;
 use lastseen::{AccountKey, Policy, SessionId, Timestamp};
@@ -433,6 +434,10 @@ impl Store for PostgresStore {
 
     async fn check(&self) -> Result<(), Unavailable> {
         Ok(self.database.health().await?)
+    }
+
+    async fn wait_behind(&self, others: Others<'_>) -> Result<(), Unavailable> {
+        Ok(self.database.wait_behind(others).await?)
     }
 }
 

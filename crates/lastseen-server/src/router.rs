@@ -21,6 +21,7 @@ use crate::proxies;
 use crate::readiness::Readiness;
 use crate::requests::Requests;
 use crate::sign_in::{self, ReturnTargets};
+use crate::storage::Patience;
 use crate::surface::{Check, Surface};
 
 /// Everything that the server answers.
@@ -71,13 +72,14 @@ pub(crate) fn surface(
         .route("/readyz", get(move || readiness.clone().answer()))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        // From the outside in: what is noted of every request and what every answer says, what a fault is answered, who is
-        // asking.
+        // From the outside in: what is noted of every request and what every answer says, what a fault is answered, how long
+        // it may wait, who is asking.
         // In one piece: each call of `layer` boxes every route once more. The check in `surface.rs` is outside of all of it.
         .layer(
             ServiceBuilder::new()
                 .layer(requests)
                 .layer(Faults)
+                .layer(Patience)
                 .layer(SessionsLayer::new(context)),
         )
         // Without it each request would make its route anew, to give it the state that none has.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::faults::or_fault;
 use crate::listener::{AnswerBody, Answers, Either};
 use crate::requests::{Noted, Numbers, Requests};
+use crate::storage::one_request;
 
 /// Everything that the server answers.
 pub(crate) struct Surface {
@@ -87,7 +88,8 @@ impl Check {
             numbers: &self.numbers,
             session: None,
         };
-        let checked = or_fault(api::current(&self.context, &headers, Some(peer.ip()))).await;
+        let current = api::current(&self.context, &headers, Some(peer.ip()));
+        let checked = or_fault(one_request(current)).await;
         match checked {
             Ok(current) => {
                 noted.session = Some(current.id);

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod memory;
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
@@ -264,7 +265,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether the store can be read and written at this moment.
     async fn check(&self) -> Result<(), Unavailable>;
+
+    /// Waits for others who ask this store, and behind whom somebody stands. [`Unavailable`] where that takes longer
+    /// than anybody may wait for the store: in turn they would wait for one that does not answer one after the other.
+    ///
+    /// A store whose answers always come has nothing to bound.
+    async fn wait_behind(&self, others: Others<'_>) -> Result<(), Unavailable> {
+        others.await;
+        Ok(())
+    }
 }
+
+/// What somebody waits for who stands behind others, see [`Store::wait_behind`].
+pub type Others<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// The name of a cause, as stores keep it. Stable.
 impl EndedBy {

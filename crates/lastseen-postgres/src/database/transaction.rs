@@ -11,8 +11,10 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::{Options, Xid, discard, forget_idle};
+use super::pooled::{discard, forget_idle};
+use super::{Options, Xid};
 use crate::error::Error;
+use crate::patience::Wait;
 
 /// A value for a `$1`, and of which type it is sent: so a statement need not be prepared first.
 pub type Parameter<'value> = (&'value (dyn ToSql + Sync), Type);
@@ -47,6 +49,8 @@ pub struct Transaction {
     begin: Mutex<Option<String>>,
     /// The server did not answer in time: it may not answer on other connections either.
     is_late: AtomicBool,
+    /// For as long as it is under way, where it is a wait of its own.
+    wait: Option<Wait>,
 }
 
 impl Transaction {
@@ -83,7 +87,14 @@ impl Transaction {
             deadline,
             begin: Mutex::new(Some(begin)),
             is_late: AtomicBool::new(false),
+            wait: None,
         }
+    }
+
+    /// All of it is one wait.
+    pub(super) fn waited_for(mut self, wait: Wait) -> Self {
+        self.wait = Some(wait);
+        self
     }
 
     /// Runs a statement for the rows that it answers.

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Debug};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::database::Database;
 use crate::error::Error;
@@ -38,10 +38,16 @@ pub(super) trait Job: Send + Sync + Sized + 'static {
 pub(super) struct Waiting<Of: Job> {
     pub(super) job: Of,
     deadline: Instant,
+    committed: Arc<OnceLock<Instant>>,
     answer: oneshot::Sender<Result<Of::Answer, Error>>,
 }
 
 impl<Of: Job> Waiting<Of> {
+    /// It is committed, and what is left takes as long as a lease runs.
+    pub(super) fn is_committed(&self) {
+        let _ = self.committed.set(Instant::now());
+    }
+
     /// Whoever asked may have gone.
     pub(super) fn answer(self, answer: Result<Of::Answer, Error>) {
         let _ = self.answer.send(answer);
@@ -78,13 +84,15 @@ impl<Of: Job> Debug for Batches<Of> {
 
 impl<Of: Job> Batches<Of> {
     /// Does a job together with others that wait. Once it has begun it is done, even if nobody waits for the
-    /// answer any more.
+    /// answer any more. Nobody waits for longer than he may, not even where others of a batch may wait for longer.
     pub(super) async fn ask(
         self: &Arc<Self>,
         database: &Database,
         job: Of,
     ) -> Result<Of::Answer, Error> {
-        let (answer, answered) = oneshot::channel();
+        let wait = database.wait()?;
+        let committed = Arc::new(OnceLock::new());
+        let (answer, mut answered) = oneshot::channel();
         {
             let mut queue = self.queue.lock();
             if queue.waiting.len() >= WAITING {
@@ -93,12 +101,23 @@ impl<Of: Job> Batches<Of> {
             queue.waiting.push_back(Waiting {
                 job,
                 deadline: database.deadline(),
+                committed: Arc::clone(&committed),
                 answer,
             });
             Lane::open(self, &mut queue, database);
         }
         // Whoever has taken it up ends by the deadline of the earliest that was taken up with it.
-        answered.await.unwrap_or(Err(Error::Closed))
+        let told = match timeout_at(wait.until(), &mut answered).await {
+            Ok(told) => told.unwrap_or(Err(Error::Closed)),
+            Err(_) if committed.get().is_some() => answered.await.unwrap_or(Err(Error::Closed)),
+            Err(_) => Err(Error::TimedOut),
+        };
+        match (&told, committed.get()) {
+            (Err(Error::TimedOut), _) => wait.was_in_vain(),
+            (_, Some(committed)) => wait.ended_at(*committed),
+            (_, None) => drop(wait),
+        }
+        told
     }
 
     /// The next jobs that go together.

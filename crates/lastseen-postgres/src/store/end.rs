@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::batch::{Job, Waiting};
 use super::write::{self, EndOf};
-use crate::confirm::Committed;
 use crate::database::{Database, Known, Transaction};
 use crate::error::Error;
 
@@ -32,43 +31,42 @@ impl Job for Ends {
 
     async fn run(database: &Database, deadline: Instant, batch: Vec<Waiting<Self>>) {
         let asked: Vec<&Self> = batch.iter().map(|waiting| &waiting.job).collect();
-        let done = together(database, deadline, &asked).await;
-        let (answers, committed) = match done {
-            Ok(done) => done,
+        match together(database, deadline, &asked).await {
+            Ok(done) => answer(database, deadline, batch, done),
             Err(error) if error.is_refusal() && batch.len() > 1 => {
                 // One of them is at fault; the others are not to suffer for it.
                 for waiting in batch {
-                    let done = together(database, deadline, &[&waiting.job]).await;
-                    match done {
-                        Ok((answers, committed)) => {
-                            let known = database.reach_nodes(committed).await;
-                            let ended = answers.into_iter().next().unwrap_or(Ended::NotFound);
-                            waiting.answer(known.map(|()| ended));
-                        }
+                    match together(database, deadline, &[&waiting.job]).await {
+                        Ok(done) => answer(database, deadline, vec![waiting], done),
                         Err(error) => waiting.answer(Err(error)),
                     }
                 }
-                return;
             }
             Err(error) => {
                 for waiting in batch {
                     waiting.answer(Err(error.clone()));
                 }
-                return;
             }
-        };
-        // The next ones need not wait for the nodes too.
-        let database = database.clone();
-        tokio::spawn(async move {
-            let known = database.reach_nodes(committed).await;
-            for (waiting, ended) in batch.into_iter().zip(answers) {
-                waiting.answer(known.clone().map(|()| ended));
-            }
-        });
+        }
     }
 }
 
-type Done = (Vec<Ended>, Option<Committed>);
+/// Answers what was committed when the nodes know of it. The next ones need not wait for the nodes too.
+fn answer(database: &Database, deadline: Instant, batch: Vec<Waiting<Ends>>, done: Done) {
+    let (answers, known) = done;
+    for waiting in &batch {
+        waiting.is_committed();
+    }
+    let database = database.clone();
+    tokio::spawn(async move {
+        let reached = database.reach_nodes(known, deadline).await;
+        for (waiting, ended) in batch.into_iter().zip(answers) {
+            waiting.answer(reached.clone().map(|()| ended));
+        }
+    });
+}
+
+type Done = (Vec<Ended>, Option<Known>);
 
 /// Does what was asked in one transaction. One request that is not the account's undoes no other.
 async fn together(database: &Database, deadline: Instant, asked: &[&Ends]) -> Result<Done, Error> {

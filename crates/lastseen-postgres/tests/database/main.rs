@@ -2,6 +2,7 @@
 
 mod cluster;
 mod migrations;
+mod patience;
 mod pgbouncer;
 mod reach;
 mod tls;

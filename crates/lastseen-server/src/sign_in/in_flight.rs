@@ -39,7 +39,9 @@ impl InFlight {
         store: &dyn SignInStore,
         now: Timestamp,
     ) -> Result<Result<Reservation, NotNow>, Unavailable> {
-        let _alone = self.admission.lock().await;
+        let mut alone = None;
+        let turn = async { alone = Some(self.admission.lock().await) };
+        store.wait_behind(Box::pin(turn)).await?;
         // First those under way, then the failures: one that turns from the former into the latter meanwhile
         // is seen twice, and whoever has to wait for that is told at once. The other way it might be missed.
         let under_way = self.count(&counters);

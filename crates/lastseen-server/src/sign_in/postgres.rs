@@ -3,6 +3,7 @@
 mod moving;
 
 use async_trait::async_trait;
+use lastseen::store::Others;
 use lastseen::token::SecretHash;
 use lastseen::{AccountId, Timestamp, Unavailable};
 use lastseen_postgres::tokio_postgres::Row;
@@ -264,6 +265,10 @@ impl SignInStore for PostgresSignInStore {
             .change(async |transaction| transaction.execute("DELETE FROM set_up_link", &[]).await);
         forgotten.await?;
         Ok(())
+    }
+
+    async fn wait_behind(&self, others: Others<'_>) -> Result<(), Unavailable> {
+        Ok(self.database.wait_behind(others).await?)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The verbs of signing in. What they need of HTTP is a visitor's headers, to tell the device by.
 
 use std::net::IpAddr;
-use std::pin::pin;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -289,7 +288,7 @@ impl Inner {
         let mut place = None;
         loop {
             // From here on nothing that is judged is missed.
-            let mut judged = pin!(self.in_flight.next_judged());
+            let mut judged = Box::pin(self.in_flight.next_judged());
             judged.as_mut().enable();
             let store = self.store.as_ref();
             match self.in_flight.admit(counters, store, self.now()).await? {
@@ -297,9 +296,9 @@ impl Inner {
                 Err(NotNow::TooMany(wait)) => return Err(too_many(wait, visitor)),
                 Err(NotNow::Undecided) if place.is_none() => {
                     place = Some(self.waiting.try_acquire().map_err(|_taken| Busy)?);
-                    judged.await;
+                    store.wait_behind(judged).await?;
                 }
-                Err(NotNow::Undecided) => judged.await,
+                Err(NotNow::Undecided) => store.wait_behind(judged).await?,
             }
         }
     }

@@ -153,7 +153,9 @@ impl Inner {
         password: &Password,
         visitor: &Visitor,
     ) -> Result<SignedIn, SetUpRefused> {
-        let _making = self.set_up.making.lock().await;
+        let mut making = None;
+        let turn = async { making = Some(self.set_up.making.lock().await) };
+        self.store.wait_behind(Box::pin(turn)).await?;
         if !self.may_set_up(secret).await? {
             tracing::warn!(ip_address = visitor.shown_address(), "set-up link refused");
             return Err(SetUpRefused::NotGood);

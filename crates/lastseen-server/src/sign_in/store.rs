@@ -1,6 +1,7 @@
 //! What a store must do for sign-in: keep failures, the browsers that an account knows, and the set-up link.
 
 use async_trait::async_trait;
+use lastseen::store::Others;
 use lastseen::token::SecretHash;
 use lastseen::{AccountId, Timestamp, Unavailable};
 
@@ -90,6 +91,12 @@ pub trait SignInStore: Send + Sync + 'static {
 
     /// Forgets every set-up link: there is an account.
     async fn forget_set_up(&self) -> Result<(), Unavailable>;
+
+    /// As [`lastseen::Store::wait_behind`].
+    async fn wait_behind(&self, others: Others<'_>) -> Result<(), Unavailable> {
+        others.await;
+        Ok(())
+    }
 }
 
 /// A browser that an account knows, as a store keeps it.

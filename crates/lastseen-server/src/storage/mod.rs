@@ -2,9 +2,10 @@
 //!
 //! This is the one room that knows of which kind it is: everybody else is handed stores. `sqlite.rs` is the file that one
 //! process owns, `postgres.rs` the database that any number of nodes share,
-//! `copy.rs` the way from one to another.
+//! `copy.rs` the way from one to another, `patience.rs` how long one request may wait for any.
 
 pub(crate) mod copy;
+mod patience;
 mod postgres;
 pub(crate) mod sqlite;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use lastseen::{Store, Unavailable};
 use lastseen_postgres::{Facts, Figures};
 use tokio::time::{Instant, sleep};
 
+pub(crate) use self::patience::{Patience, one_request};
 use crate::accounts::AccountStore;
 use crate::applications::ApplicationStore;
 use crate::config::{DatabaseLocation, Effective};

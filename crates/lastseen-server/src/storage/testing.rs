@@ -136,7 +136,7 @@ pub(crate) fn settings(database: &str) -> Effective {
 }
 
 /// The server of all tests. None of them is about the disk, so nothing is flushed to it.
-fn cluster() -> &'static Cluster {
+pub(crate) fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| Cluster::start(&["fsync=off", "full_page_writes=off"]))
 }

@@ -101,7 +101,8 @@ impl Sessions {
             }
             Ok(self.end_all_of(account, &sessions, by, now).await?)
         };
-        self.inner.turns.take(account, end).await
+        let store = self.inner.store.as_ref();
+        self.inner.turns.take(account, store, end).await
     }
 
     /// Ends every session in the account's list.

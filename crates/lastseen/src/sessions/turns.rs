@@ -5,7 +5,8 @@
 //! session of the one that was done. The second one finds, in its turn, that its session has ended.
 //!
 //! Where the store is unavailable to one, it is so to those who waited for it: in turn they would wait for the store one
-//! after the other, and the last of them for a minute.
+//! after the other, and the last of them for a minute. Nor does anybody wait for a turn for longer than for the store:
+//! whoever had it may have hung up, and left it to the next one.
 //!
 //! That holds in one process. Two that come to different nodes in the same moment may still end each other:
 //! nothing is accepted that should not be, and both have to sign in again.
@@ -17,7 +18,7 @@ use parking_lot::Mutex;
 
 use super::terminate::TerminateError;
 use crate::account::AccountKey;
-use crate::store::Unavailable;
+use crate::store::{Store, Unavailable};
 
 /// Whose turn it is, for each account where it is somebody's.
 #[derive(Default)]
@@ -49,6 +50,7 @@ impl Turns {
     pub(super) async fn take<Answer>(
         &self,
         account: &AccountKey,
+        store: &dyn Store,
         work: impl Future<Output = Result<Answer, TerminateError>>,
     ) -> Result<Answer, TerminateError> {
         let (came, held) = {
@@ -62,7 +64,12 @@ impl Turns {
             turns: self,
             account,
         };
-        let mut failure = held.lock_owned().await;
+        let mut turn = None;
+        let come = async { turn = Some(held.lock_owned().await) };
+        store.wait_behind(Box::pin(come)).await?;
+        let Some(mut failure) = turn else {
+            return Err(Unavailable::because("a turn was waited for and did not come").into());
+        };
         if let Some(failure) = failure.as_ref().filter(|failure| came <= failure.came) {
             return Err(failure.why.clone().into());
         }
@@ -106,18 +113,19 @@ impl Drop for Leaving<'_> {
 mod tests {
     use super::*;
     use crate::conformance::people::person;
+    use crate::store::memory::MemoryStore;
 
     #[tokio::test]
     async fn nothing_is_kept_for_an_account_where_nobody_waits() {
-        let turns = Turns::default();
+        let (turns, store) = (Turns::default(), MemoryStore::default());
         let key = person("ada").key.clone();
-        let done = turns.take(&key, async {
+        let done = turns.take(&key, &store, async {
             assert_eq!(turns.accounts.lock().len(), 1);
             Ok(7)
         });
         assert_eq!(done.await.unwrap(), 7);
         assert!(turns.accounts.lock().is_empty());
-        let hung_up = turns.take(&key, std::future::pending::<Result<(), _>>());
+        let hung_up = turns.take(&key, &store, std::future::pending::<Result<(), _>>());
         let gone = tokio::time::timeout(std::time::Duration::ZERO, hung_up).await;
         assert!(gone.is_err());
         assert!(turns.accounts.lock().is_empty());
@@ -125,18 +133,20 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_waited_for_one_who_found_no_store_do_not_wait_for_it_too() {
-        let turns = Turns::default();
+        let (turns, store) = (Turns::default(), MemoryStore::default());
         let key = person("ada").key.clone();
-        let first = turns.take::<()>(&key, async {
+        let first = turns.take::<()>(&key, &store, async {
             tokio::task::yield_now().await;
             Err(Unavailable::because("it is gone").into())
         });
-        let second = turns.take::<()>(&key, async { unreachable!("it asks the store again") });
+        let second = turns.take::<()>(&key, &store, async {
+            unreachable!("it asks the store again")
+        });
         let (first, second) = tokio::join!(first, second);
         for done in [first, second] {
             assert!(matches!(done, Err(TerminateError::Unavailable(_))));
         }
         assert!(turns.accounts.lock().is_empty());
-        assert_eq!(turns.take(&key, async { Ok(7) }).await.unwrap(), 7);
+        assert_eq!(turns.take(&key, &store, async { Ok(7) }).await.unwrap(), 7);
     }
 }

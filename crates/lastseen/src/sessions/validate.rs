@@ -333,6 +333,11 @@ impl Inner {
             let (record, ()) = tokio::try_join!(self.store.find(id), self.learn_policies())?;
             return Ok(record.map(Arc::new));
         }
-        self.reads.join(id, fill, || self.store.find(id)).await
+        let mut found = None;
+        // Where whoever began a read hangs up, one of those who wait for it begins anew.
+        let joined =
+            async { found = Some(self.reads.join(id, fill, || self.store.find(id)).await) };
+        self.store.wait_behind(Box::pin(joined)).await?;
+        found.unwrap_or_else(|| Err(Unavailable::because("a read was waited for and not done")))
     }
 }

@@ -22,6 +22,8 @@ use crate::store::Bytes16;
 pub(super) struct Waiting {
     confirmation: Confirmation,
     committed: Moment,
+    /// Until when the nodes have to be read.
+    unread_until: Moment,
     /// `None` once it was answered: then only evictions are left to do.
     reply: Option<Reply>,
     /// Evictions that were begun.
@@ -54,6 +56,7 @@ impl Driver {
         let waiting = Waiting {
             confirmation,
             committed: confirm.committed,
+            unread_until: confirm.committed.after(confirm.patience),
             reply: Some(confirm.reply),
             evicted: Vec::new(),
         };
@@ -72,7 +75,7 @@ impl Driver {
         let mut sooner = |at: Moment| next = Some(next.map_or(at, |next: Moment| next.min(at)));
         for waiting in self.waiting.values() {
             match waiting.confirmation.progress(clock::now()) {
-                Progress::ReadNodes => sooner(waiting.committed.after(self.shared.patience)),
+                Progress::ReadNodes => sooner(waiting.unread_until),
                 Progress::WaitUntil(until) => sooner(until),
                 Progress::Answer { .. } => {
                     if let Some(at) = waiting.confirmation.next_eviction() {
@@ -104,9 +107,7 @@ impl Driver {
                     );
                     Some(Ok(()))
                 }
-                Progress::ReadNodes if now >= waiting.committed.after(patience) => {
-                    Some(Err(Error::TimedOut))
-                }
+                Progress::ReadNodes if now >= waiting.unread_until => Some(Err(Error::TimedOut)),
                 Progress::ReadNodes | Progress::WaitUntil(_) => None,
             };
             for eviction in waiting.confirmation.evictions(now) {

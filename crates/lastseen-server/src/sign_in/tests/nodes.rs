@@ -1,6 +1,17 @@
 //! Signing in at several nodes of one database.
 
+use std::time::Duration;
+
+use lastseen::Timestamp;
+use lastseen_postgres::{Database, Durability, Options};
+use tokio::task::JoinSet;
+
 use super::*;
+use crate::accounts::POSTGRES_MIGRATIONS;
+use crate::sign_in::PostgresSignInStore;
+use crate::sign_in::in_flight::InFlight;
+use crate::sign_in::throttle::{Counter, Counters};
+use crate::storage::testing::cluster;
 
 /// Ada's account, and two nodes that know it.
 async fn two_nodes() -> [Arc<House>; 2] {
@@ -83,4 +94,45 @@ async fn nobody_is_left_signed_in_to_an_account_that_is_disabled_at_another_node
             }
         }
     }
+}
+
+#[tokio::test]
+async fn tries_that_stand_in_line_for_a_database_that_does_not_answer_do_not_wait_one_after_another()
+ {
+    let place = cluster().database();
+    let open = async |patience| {
+        let options = Options {
+            connections: 4,
+            patience,
+            ..Options::new(place.address())
+        };
+        Database::open(options, &[POSTGRES_MIGRATIONS])
+            .await
+            .unwrap()
+    };
+    // Somebody else holds the table, and nobody is answered as long as he does.
+    let others = open(Duration::from_secs(3600)).await;
+    let held = others.begin(Durability::Soon).await.unwrap();
+    held.execute("LOCK TABLE sign_in_failure", &[])
+        .await
+        .unwrap();
+    let patience = Duration::from_secs(3);
+    let store = Arc::new(PostgresSignInStore::new(open(patience).await));
+    let in_flight = Arc::new(InFlight::default());
+    let mut tries = JoinSet::new();
+    for number in 0..20 {
+        let name = NameKey::of(&format!("ada-{number}"));
+        let counters = Counters {
+            pair: Counter::of_pair(&name, None),
+            name: Counter::of_name(&name),
+            known_visitor: None,
+        };
+        let (in_flight, store) = (Arc::clone(&in_flight), Arc::clone(&store));
+        tries.spawn(async move {
+            let admitted = in_flight.admit(counters, &*store, Timestamp::EPOCH);
+            admitted.await.is_err()
+        });
+    }
+    let tries = tokio::time::timeout(5 * patience, tries.join_all()).await;
+    assert_eq!(tries.unwrap(), [true; 20]);
 }
