@@ -329,14 +329,18 @@ impl Inner {
         fill: &Fill,
         alone: bool,
     ) -> Result<Option<Arc<Record>>, Unavailable> {
-        if alone || (self.cache.basis().is_leased() && fill.known_before().1.is_none()) {
+        let leased = self.cache.basis().is_leased();
+        if alone || (leased && fill.known_before().1.is_none()) {
             let (record, ()) = tokio::try_join!(self.store.find(id), self.learn_policies())?;
             return Ok(record.map(Arc::new));
         }
+        let read = self.reads.join(id, fill, || self.store.find(id));
+        if !leased {
+            return read.await;
+        }
         let mut found = None;
         // Where whoever began a read hangs up, one of those who wait for it begins anew.
-        let joined =
-            async { found = Some(self.reads.join(id, fill, || self.store.find(id)).await) };
+        let joined = async { found = Some(read.await) };
         self.store.wait_behind(Box::pin(joined)).await?;
         found.unwrap_or_else(|| Err(Unavailable::because("a read was waited for and not done")))
     }
