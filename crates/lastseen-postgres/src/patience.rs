@@ -19,7 +19,7 @@ use crate::error::Error;
 
 /// A wait that takes less than this part of the patience is none: a database that answers so is not out of reach, and
 /// what asks it a hundred times is not to be broken off.
-const PROMPT_PART: u32 = 4;
+const PROMPT_PART: u32 = 8;
 
 tokio::task_local! {
     static OF_REQUEST: OfRequest;
@@ -51,7 +51,7 @@ pin_project! {
 
 /// Has all that `work` waits for in a [`Database`](crate::Database) count as the waiting of one request: it is
 /// [`Error::TimedOut`] once the waits have taken [`Options::patience`](crate::Options::patience) together, those left
-/// out that took less than a quarter of it.
+/// out that took less than an eighth of it.
 ///
 /// What `work` spawns waits on its own account. A request that does not wait costs no look at the clock.
 pub fn one_request<Work: Future>(work: Work) -> OneRequest<Work> {
@@ -190,7 +190,7 @@ mod tests {
             assert_eq!(left(), Some(2.5));
             wait_for(1.0).await;
             assert_eq!(left(), Some(1.5));
-            wait_for(1.0).await;
+            wait_for(1.25).await;
             // Too little for an answer that comes in good time.
             assert_eq!(left(), None);
         })
@@ -201,7 +201,7 @@ mod tests {
     async fn what_is_answered_promptly_and_what_is_no_wait_cost_nothing() {
         one_request(async {
             for _ in 0..100 {
-                wait_for(0.9).await;
+                wait_for(0.4).await;
                 sleep(Duration::from_secs(1)).await;
             }
             assert_eq!(left(), Some(4.0));
