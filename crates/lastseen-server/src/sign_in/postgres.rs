@@ -143,7 +143,10 @@ impl SignInStore for PostgresSignInStore {
                 ],
             )
             .await?;
-        Ok(rows.iter().map(read_browser).collect::<Result<_, _>>()?)
+        Ok(rows
+            .iter()
+            .map(moving::read_browser)
+            .collect::<Result<_, _>>()?)
     }
 
     async fn restore_browsers(&self, browsers: Vec<StoredBrowser>) -> Result<(), Unavailable> {
@@ -477,18 +480,6 @@ async fn know_browser(
         )
         .await?;
     Ok(())
-}
-
-fn read_browser(row: &Row) -> Result<StoredBrowser, Error> {
-    let corrupt = || Error::Corrupt("a known browser is none that can be known".into());
-    let id: &[u8] = row.try_get(1)?;
-    Ok(StoredBrowser {
-        account: AccountId::new(row.try_get(0)?).map_err(|_| corrupt())?,
-        id: id.try_into().map_err(|_| corrupt())?,
-        secret_hash: read_hash(row, 2)?,
-        returned: row.try_get(3)?,
-        last_used_at: Timestamp::from_millisecond(row.try_get(4)?),
-    })
 }
 
 /// Reads a hash; another length cannot have been written by this program.

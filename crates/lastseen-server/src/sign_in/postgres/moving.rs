@@ -1,13 +1,25 @@
-//! Counts of failures on their way from one store to another.
+//! Known browsers and counts of failures on their way from one store to another.
 
-use lastseen::Timestamp;
+use lastseen::{AccountId, Timestamp};
 use lastseen_postgres::tokio_postgres::Row;
 use lastseen_postgres::tokio_postgres::types::Type;
 use lastseen_postgres::{Error, Transaction};
 
-use super::super::store::StoredCount;
+use super::super::store::{StoredBrowser, StoredCount};
 use super::super::throttle::{Counter, RecentFailures};
-use super::Times;
+use super::{Times, read_hash};
+
+pub(super) fn read_browser(row: &Row) -> Result<StoredBrowser, Error> {
+    let corrupt = || Error::Corrupt("a known browser is none that can be known".into());
+    let id: &[u8] = row.try_get(1)?;
+    Ok(StoredBrowser {
+        account: AccountId::new(row.try_get(0)?).map_err(|_| corrupt())?,
+        id: id.try_into().map_err(|_| corrupt())?,
+        secret_hash: read_hash(row, 2)?,
+        returned: row.try_get(3)?,
+        last_used_at: Timestamp::from_millisecond(row.try_get(4)?),
+    })
+}
 
 pub(super) fn read_counted(row: &Row) -> Result<(Counter, StoredCount), Error> {
     let counter: &[u8] = row.try_get(0)?;
