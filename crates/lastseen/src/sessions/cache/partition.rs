@@ -52,6 +52,9 @@ pub(in crate::sessions) struct Partition {
     /// Where sessions with a use that the store has not recorded were, when they were used. One that has
     /// gone since has no use to be written; one that took its place says itself whether it has.
     unwritten: Vec<u32>,
+    /// Where sessions were that have been used and still stand in their account's chain where they stood before: see
+    /// [`Partition::settle_order`]. One that took the place of another says itself whether it is one of them.
+    misplaced: Vec<u32>,
 }
 
 /// The hash of an account, seeded: its id may be chosen by a stranger.
@@ -331,30 +334,60 @@ impl Partition {
     #[inline]
     fn misplace(&mut self, at: u32) {
         let entry = &mut self.entries[at];
-        entry.misplaced |= entry.newer != NOWHERE;
+        if entry.newer != NOWHERE && !entry.misplaced {
+            entry.misplaced = true;
+            self.misplaced.push(at);
+            // More than there are sessions: some have gone, or are there twice.
+            if self.misplaced.len() > self.entries.len() {
+                self.drop_settled();
+            }
+        }
+    }
+
+    #[cold]
+    fn drop_settled(&mut self) {
+        let entries = &self.entries;
+        self.misplaced.sort_unstable();
+        self.misplaced.dedup();
+        self.misplaced
+            .retain(|&at| entries.get(at).is_some_and(|entry| entry.misplaced));
     }
 
     /// Puts the sessions of an account where their last uses belong in its chain.
     ///
-    /// Whoever looks at a chain does this first, for that chain alone: nobody waits for the order of what others look
-    /// at. A use does not: its neighbours lie elsewhere in memory, and to fetch them takes longer than the rest of a
-    /// validation. At all times a chain without its misplaced sessions is in order.
+    /// Whoever looks at a chain does this first. A use does not: its neighbours lie elsewhere in memory, and to fetch
+    /// them takes longer than the rest of a validation. At all times a chain without its misplaced sessions is in order.
+    ///
+    /// Where fewer sessions are misplaced than the account has, all of them are put where they belong. Where more are,
+    /// nobody waits for the order of what others look at: the account's own are found in its chain.
     fn settle_order(&mut self, account: u32) {
-        let mut misplaced = Vec::new();
-        let mut next = self.accounts[account].newest;
-        while next != NOWHERE {
-            let entry = &mut self.entries[next];
-            if std::mem::take(&mut entry.misplaced) {
-                misplaced.push(next);
-            }
-            next = entry.older;
+        if self.misplaced.is_empty() {
+            return;
         }
-        for &at in &misplaced {
+        let mut found = Vec::new();
+        if self.misplaced.len() <= self.accounts[account].sessions as usize {
+            found = std::mem::take(&mut self.misplaced);
+        } else {
+            let mut next = self.accounts[account].newest;
+            while next != NOWHERE {
+                found.push(next);
+                next = self.entries[next].older;
+            }
+        }
+        // Each once, though it may be there twice.
+        found.retain(|&at| {
+            let is_misplaced = self.entries.get(at).is_some_and(|entry| entry.misplaced);
+            if is_misplaced {
+                self.entries[at].misplaced = false;
+            }
+            is_misplaced
+        });
+        for &at in &found {
             self.unlink(at);
         }
         // From the oldest use on, so that each is linked at the front.
-        misplaced.sort_unstable_by_key(|&at| self.entries[at].order());
-        for at in misplaced {
+        found.sort_unstable_by_key(|&at| self.entries[at].order());
+        for at in found {
             self.link(at);
         }
     }

@@ -116,6 +116,20 @@ proptest! {
                     prop_assert_eq!(listed(&mut partition, number), expected);
                 }
             }
+            prop_assert!(partition.misplaced.len() <= 11, "one for each session, and one more");
         }
     }
+}
+
+#[test]
+fn an_account_that_nobody_lists_takes_no_more_memory_the_longer_it_is_used() {
+    let mut partition = Partition::default();
+    for at in 0..1_000_i64 {
+        for session in 0..4 {
+            partition.put(&record(session, at), false);
+            use_session(&mut partition, session, at);
+        }
+        partition.remove(id(u8::try_from(at % 4).unwrap()));
+    }
+    assert!(partition.misplaced.len() <= 4);
 }
