@@ -84,8 +84,8 @@ impl Listener {
         self.address
     }
 
-    /// Has `answers` answer requests until `stop` is done; then takes no more connections, lets the requests under way finish for at
-    /// most [`limits::DRAIN_TIME`], and leaves the rest.
+    /// Has `answers` answer requests until `stop` is done; then takes no more connections, lets the requests under way
+    /// finish for at most [`limits::DRAIN_TIME`], and leaves the rest.
     pub(crate) async fn serve(
         self,
         answers: impl Answers,
