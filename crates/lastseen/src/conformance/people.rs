@@ -212,9 +212,18 @@ impl House {
             .expect("the store is in order")
     }
 
-    /// Whether a token that comes from the laptop is accepted.
+    /// Whether a token that comes from the laptop is accepted. What memory alone says of it must not be more.
     pub async fn accepts(&self, token: &SessionToken, now: Timestamp) -> bool {
-        matches!(self.show(token, now).await, Verdict::Active(_))
+        let text = token.reveal();
+        let at_once = self.sessions.validate_from_memory(
+            text.as_bytes(),
+            &visit(7, LAPTOP),
+            now,
+            |session| session.id,
+        );
+        let accepted = matches!(self.show(token, now).await, Verdict::Active(_));
+        assert!(at_once.is_none_or(|id| accepted && id == token.session_id()));
+        accepted
     }
 
     /// The ids of the whole list of an account.

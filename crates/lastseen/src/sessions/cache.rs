@@ -471,6 +471,9 @@ fn judge<Answer>(
         return Known::DeviceWanted;
     }
     let hurry = before.idle < brought.haste.near || brought.haste.overdue;
+    if hurry && !brought.can_wait {
+        return Known::Nothing;
+    }
     partition.record_use(place, brought);
     let answer = read(partition.at(place).view(history));
     if hurry {

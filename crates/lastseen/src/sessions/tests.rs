@@ -25,6 +25,34 @@ async fn a_session_in_memory_is_accepted_while_the_store_is_lost() {
 }
 
 #[tokio::test]
+async fn memory_alone_accepts_what_it_knows_and_leaves_all_else_to_the_store() {
+    let store = Arc::new(MemoryStore::new());
+    let house = House::open(store.clone()).await;
+    let ada = person("ada");
+    let laptop = house.sign_in(&ada, MORNING).await;
+    let token = laptop.token.reveal();
+    let from_memory = |house: &House, token: &str, now| {
+        (house.sessions).validate_from_memory(token.as_bytes(), &visit(7, LAPTOP), now, |session| {
+            session.account.name.clone()
+        })
+    };
+    assert_eq!(
+        from_memory(&house, &token, after(1)),
+        Some(ada.name.clone())
+    );
+    assert_eq!(from_memory(&house, "no token", after(1)), None);
+    let restarted = House::open(store).await;
+    assert_eq!(from_memory(&restarted, &token, after(1)), None);
+    assert!(restarted.accepts(&laptop.token, after(1)).await);
+    house
+        .sessions
+        .terminate(&ada.key, &[laptop.session.id], EndedBy::Command, after(2))
+        .await
+        .unwrap();
+    assert_eq!(from_memory(&house, &token, after(2)), None);
+}
+
+#[tokio::test]
 async fn a_session_that_only_the_store_knows_is_unavailable_while_it_is_lost() {
     let store = Arc::new(MemoryStore::new());
     let house = House::open(store.clone()).await;

@@ -93,8 +93,42 @@ impl Sessions {
         self.judge(token, None, visit, now, &read).await
     }
 
-    /// The same for one who may know of the sessions of one source only, an application: a token of another
-    /// source is refused as unknown, and its session is not used by that.
+    /// The part of [`Sessions::validate_with`] that never waits: what memory alone accepts, and what `read` made of it.
+    /// `None` is no refusal, and no use of the session; it leaves the verdict to [`Sessions::validate_with`].
+    ///
+    /// For whoever validates so often that even a future which is done at once is worth saving. `read` keeps the same
+    /// rules; it may have been called where the answer is `None`.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use lastseen::{SessionView, Sessions, Settings, Timestamp, Unavailable, Verdict, Visit, store::memory::MemoryStore};
+    /// # async fn who(sessions: &Sessions, token: &[u8], now: Timestamp) -> Result<Option<String>, Unavailable> {
+    /// let visit = Visit::default();
+    /// let name = |session: SessionView<'_>| session.account.name.to_string();
+    /// if let Some(name) = sessions.validate_from_memory(token, &visit, now, name) {
+    ///     return Ok(Some(name));
+    /// }
+    /// match sessions.validate_with(token, &visit, now, name).await? {
+    ///     Verdict::Active(name) => Ok(Some(name)),
+    ///     Verdict::Refused(_) => Ok(None),
+    /// }
+    /// # }
+    /// ```
+    pub fn validate_from_memory<Answer>(
+        &self,
+        token: &[u8],
+        visit: &Visit<'_>,
+        now: Timestamp,
+        read: impl Fn(SessionView<'_>) -> Answer,
+    ) -> Option<Answer> {
+        match self.judge_by_memory(token, None, visit, now, false, &read) {
+            FirstLook::Active(answer) => Some(answer),
+            FirstLook::Malformed | FirstLook::Further(_) => None,
+        }
+    }
+
+    /// [`Sessions::validate`] for one who may know of the sessions of one source only, an application: a token of
+    /// another source is refused as unknown, and its session is not used by that.
     ///
     /// # Errors
     /// As [`Sessions::validate`].
@@ -132,7 +166,7 @@ impl Sessions {
         read: &impl Fn(SessionView<'_>) -> Answer,
     ) -> Result<Verdict<Answer>, Unavailable> {
         // What memory says at once is counted there, and carries no future around that can wait for the store.
-        let verdict = match self.judge_by_memory(token, source, visit, now, read) {
+        let verdict = match self.judge_by_memory(token, source, visit, now, true, read) {
             FirstLook::Active(answer) => return Ok(Verdict::Active(answer)),
             FirstLook::Malformed => Ok(Verdict::Refused(Refusal::Malformed)),
             FirstLook::Further(asked) => Box::pin(self.judge_further(asked, visit, read)).await,
@@ -141,7 +175,7 @@ impl Sessions {
         verdict
     }
 
-    /// What memory makes of a token.
+    /// What memory makes of a token. `can_wait` as in [`Brought`].
     #[inline]
     fn judge_by_memory<Answer>(
         &self,
@@ -149,6 +183,7 @@ impl Sessions {
         source: Option<AccountSource>,
         visit: &Visit<'_>,
         now: Timestamp,
+        can_wait: bool,
         read: &impl Fn(SessionView<'_>) -> Answer,
     ) -> FirstLook<Answer> {
         let inner = &*self.inner;
@@ -157,7 +192,7 @@ impl Sessions {
             return FirstLook::Malformed;
         };
         let id = token.session_id();
-        let work_out = || Presented::of(&token, source, inner.brought(visit, now));
+        let work_out = || Presented::of(&token, source, inner.brought(visit, now, can_wait));
         let mut presented = None;
         let known = inner.cache.use_session(
             id,
@@ -305,13 +340,14 @@ impl Presented {
 impl Inner {
     /// What a visit brings, but for the device.
     #[inline]
-    fn brought(&self, visit: &Visit<'_>, now: Timestamp) -> Brought {
+    fn brought(&self, visit: &Visit<'_>, now: Timestamp, can_wait: bool) -> Brought {
         Brought {
             at: now,
             ip_address: visit.ip_address,
             device_fingerprint: fingerprint_of(&visit.client),
             device: None,
             haste: self.haste(now),
+            can_wait,
         }
     }
 

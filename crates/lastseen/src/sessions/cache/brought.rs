@@ -17,6 +17,9 @@ pub(in crate::sessions) struct Brought {
     pub(in crate::sessions) device: Option<Arc<Device>>,
     /// How soon it has to be written.
     pub(in crate::sessions) haste: Haste,
+    /// Whether whoever asks would wait until it is written. Where it would not and must, the use is not recorded: once
+    /// recorded, it would no longer look as if it had to be written.
+    pub(in crate::sessions) can_wait: bool,
 }
 
 /// When a use has to be written before it is answered, so that no other process finds the session expired

@@ -118,6 +118,7 @@ impl Room {
             device_fingerprint: 0,
             device: None,
             haste: Haste::NONE,
+            can_wait: true,
         };
         let shown = Shown {
             id: self.id,

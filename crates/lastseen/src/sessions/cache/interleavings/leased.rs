@@ -73,6 +73,7 @@ impl Shared {
             device_fingerprint: 0,
             device: None,
             haste: Haste::NONE,
+            can_wait: true,
         };
         let shown = Shown {
             id: room.id,

@@ -66,6 +66,7 @@ fn use_session(partition: &mut Partition, session: u8, at: i64) {
         device_fingerprint: 0,
         device: None,
         haste: Haste::NONE,
+        can_wait: true,
     };
     let place = partition
         .get_with_place(id(session))

@@ -62,6 +62,7 @@ fn used(ids: &[SessionId]) -> Cache {
         device_fingerprint: 0,
         device: None,
         haste: Haste::NONE,
+        can_wait: true,
     };
     for id in ids {
         cache.partition(id.partition()).with(|partition| {
