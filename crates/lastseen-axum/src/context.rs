@@ -248,24 +248,44 @@ impl SessionsContext {
         peer: Option<IpAddr>,
         read: impl Fn(SessionView<'_>, Timestamp) -> Answer,
     ) -> Result<Option<Accepted<Answer>>, Unavailable> {
+        let Some(asked) = self.asked(headers, peer) else {
+            return Ok(None);
+        };
+        let read = asked.reading(read);
+        let verdict = (self.sessions()).validate_with(asked.token, &asked.visit, asked.now, read);
+        Ok(match verdict.await? {
+            Verdict::Active(answer) => Some(asked.accepted(answer)),
+            Verdict::Refused(_) => None,
+        })
+    }
+
+    /// The part of [`SessionsContext::accept`] that never waits. `None` is no refusal, but leaves the answer to it.
+    pub(crate) fn accept_from_memory<Answer>(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+        read: impl Fn(SessionView<'_>, Timestamp) -> Answer,
+    ) -> Option<Accepted<Answer>> {
+        let asked = self.asked(headers, peer)?;
+        let read = asked.reading(read);
+        (self.sessions())
+            .validate_from_memory(asked.token, &asked.visit, asked.now, read)
+            .map(|answer| asked.accepted(answer))
+    }
+
+    /// What a request asks with its token, where it carries one.
+    fn asked<'a>(&self, headers: &'a HeaderMap, peer: Option<IpAddr>) -> Option<Asked<'a>> {
         let (token, owns_cookie) = match Credential::of(headers, self.cookie()) {
-            Credential::Nothing | Credential::Unclear => return Ok(None),
+            Credential::Nothing | Credential::Unclear => return None,
             Credential::Cookie(token) => (token, true),
             Credential::Bearer(token) => (token, self.may_clear_beside(token, headers)),
         };
-        let now = self.now();
-        let visit = self.visit_of(headers, peer);
-        let read = |session: SessionView<'_>| (session.id, read(session, now));
-        let verdict = self.sessions().validate_with(token, &visit, now, read);
-        match verdict.await? {
-            Verdict::Active((id, answer)) => Ok(Some(Accepted {
-                id,
-                answer,
-                now,
-                owns_cookie,
-            })),
-            Verdict::Refused(_) => Ok(None),
-        }
+        Some(Asked {
+            token,
+            owns_cookie,
+            visit: self.visit_of(headers, peer),
+            now: self.now(),
+        })
     }
 
     /// Whether a response to this `Bearer` may clear the cookie: not one that holds another session, and not one of a
@@ -284,6 +304,35 @@ impl<S: Sync> FromRequestParts<S> for SessionsContext {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         in_extensions(parts).cloned()
+    }
+}
+
+/// A request that carries a token.
+struct Asked<'a> {
+    token: &'a [u8],
+    owns_cookie: bool,
+    visit: Visit<'a>,
+    /// The instant of this request.
+    now: Timestamp,
+}
+
+impl Asked<'_> {
+    /// `read`, at this instant, and the id of the session that it reads.
+    fn reading<Answer>(
+        &self,
+        read: impl Fn(SessionView<'_>, Timestamp) -> Answer,
+    ) -> impl Fn(SessionView<'_>) -> (SessionId, Answer) {
+        let now = self.now;
+        move |session| (session.id, read(session, now))
+    }
+
+    fn accepted<Answer>(&self, (id, answer): (SessionId, Answer)) -> Accepted<Answer> {
+        Accepted {
+            id,
+            answer,
+            now: self.now,
+            owns_cookie: self.owns_cookie,
+        }
     }
 }
 

@@ -89,9 +89,14 @@ fn poll_or_fault<F: Future>(
     answer: Pin<&mut F>,
     context: &mut Context<'_>,
 ) -> Result<Poll<F::Output>, Problem> {
-    // What the handler worked on is dropped with its future and never looked at again; what it shares with others is
-    // behind locks that are not poisoned, or in the store, whose transactions are undone.
-    catch_unwind(AssertUnwindSafe(|| answer.poll(context)))
+    unless_fault(|| answer.poll(context))
+}
+
+/// What `work` comes to, or what a panic in it is answered.
+pub(crate) fn unless_fault<T>(work: impl FnOnce() -> T) -> Result<T, Problem> {
+    // What it worked on is dropped with it and never looked at again; what it shares with others is behind locks that are
+    // not poisoned, or in the store, whose transactions are undone.
+    catch_unwind(AssertUnwindSafe(work))
         // The log has the fault already: see `logs.rs`.
         .map_err(|_| Problem::unavailable("a fault in the program"))
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use axum::Router;
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
-use lastseen_axum::{SessionsContext, api};
+use lastseen_axum::api::CurrentJson;
+use lastseen_axum::{Problem, SessionsContext, api};
 use tokio::time::Instant;
 
-use crate::faults::or_fault;
-use crate::listener::{AnswerBody, Answers, Either};
+use crate::faults::{or_fault, unless_fault};
+use crate::listener::{Answer, AnswerBody, Answers, Either};
 use crate::requests::{Noted, Numbers, Requests};
 use crate::storage::one_request;
 
@@ -42,16 +43,25 @@ impl Answers for Surface {
         &mut self,
         request: Request<Incoming>,
         peer: SocketAddr,
-    ) -> impl Future<Output = Response<AnswerBody>> + Send + use<> {
-        if request.method() == Method::GET && request.uri().path() == ROUTE {
-            // Nothing else of it counts, and what is kept is moved.
-            let headers = request.into_parts().0.headers;
-            let answer = Arc::clone(&self.check).answer(headers, peer);
-            Either::A { answer }
-        } else {
-            let answer = self.router.answer(request, peer);
-            Either::B { answer }
+    ) -> Answer<impl Future<Output = Response<AnswerBody>> + Send + use<>> {
+        if request.method() != Method::GET || request.uri().path() != ROUTE {
+            return match self.router.answer(request, peer) {
+                Either::A { answer } => Answer::in_the_making(Either::B { answer }),
+                Either::B { answer } => Either::B { answer },
+            };
         }
+        let begun = Instant::now();
+        if let Some(response) = self
+            .check
+            .answer_from_memory(request.headers(), peer, begun)
+        {
+            return Answer::at_once(response);
+        }
+        // Nothing else of it counts.
+        let headers = request.into_parts().0.headers;
+        // In a box, so that all other answers need not be as large as this one.
+        let answer = Box::pin(Arc::clone(&self.check).answer(headers, peer, begun));
+        Answer::in_the_making(Either::A { answer })
     }
 }
 
@@ -80,16 +90,42 @@ impl Check {
         Self::new(self.context.clone(), self.requests.clone())
     }
 
-    async fn answer(self: Arc<Self>, headers: HeaderMap, peer: SocketAddr) -> Response<AnswerBody> {
+    /// The answer where memory alone accepts the token, as it almost always does: without a future, which would be moved
+    /// from hand to hand. `None` leaves the answer to [`Check::answer`].
+    fn answer_from_memory(
+        &self,
+        headers: &HeaderMap,
+        peer: SocketAddr,
+        begun: Instant,
+    ) -> Option<Response<AnswerBody>> {
+        let current =
+            unless_fault(|| api::current_from_memory(&self.context, headers, Some(peer.ip())));
+        Some(self.finish(current.transpose()?, begun))
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        headers: HeaderMap,
+        peer: SocketAddr,
+        begun: Instant,
+    ) -> Response<AnswerBody> {
+        let current = api::current(&self.context, &headers, Some(peer.ip()));
+        let checked = or_fault(one_request(current)).await;
+        self.finish(checked, begun)
+    }
+
+    fn finish(
+        &self,
+        checked: Result<CurrentJson, Problem>,
+        begun: Instant,
+    ) -> Response<AnswerBody> {
         let mut noted = Noted {
-            begun: Instant::now(),
+            begun,
             method: &Method::GET,
             route: ROUTE,
             numbers: &self.numbers,
             session: None,
         };
-        let current = api::current(&self.context, &headers, Some(peer.ip()));
-        let checked = or_fault(one_request(current)).await;
         match checked {
             Ok(current) => {
                 noted.session = Some(current.id);

@@ -22,7 +22,7 @@ mod terminate;
 mod terminate_others;
 
 pub use list::{ListQuery, page_json};
-pub use session::{CurrentJson, current};
+pub use session::{CurrentJson, current, current_from_memory};
 pub use terminate::TerminateRequest;
 
 use std::sync::LazyLock;

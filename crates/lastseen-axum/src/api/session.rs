@@ -10,7 +10,7 @@ use lastseen::{SessionId, SessionView, Timestamp};
 
 use super::json;
 use crate::caller::peer_address;
-use crate::context::{SessionsContext, in_extensions, note_seen};
+use crate::context::{Accepted, SessionsContext, in_extensions, note_seen};
 use crate::problem::Problem;
 use crate::view::view_json;
 
@@ -53,6 +53,16 @@ pub struct CurrentJson {
     pub json: Vec<u8>,
 }
 
+impl CurrentJson {
+    fn of(accepted: Accepted<Vec<u8>>) -> Self {
+        Self {
+            id: accepted.id,
+            at: accepted.now,
+            json: accepted.answer,
+        }
+    }
+}
+
 /// Answers `GET /api/v1/session` for a request with these headers: for a server that does not want to lead its most
 /// frequent request through a router. `peer` is the address at the other end of the connection.
 ///
@@ -65,13 +75,24 @@ pub async fn current(
     headers: &HeaderMap,
     peer: Option<IpAddr>,
 ) -> Result<CurrentJson, Problem> {
-    let write = |session: SessionView<'_>, now| view_json(session, true, now);
-    match context.accept(headers, peer, write).await? {
-        Some(accepted) => Ok(CurrentJson {
-            id: accepted.id,
-            at: accepted.now,
-            json: accepted.answer,
-        }),
+    match context.accept(headers, peer, written).await? {
+        Some(accepted) => Ok(CurrentJson::of(accepted)),
         None => Err(Problem::not_signed_in()),
     }
+}
+
+/// The part of [`current`] that never waits: the answer, where memory alone accepts the token. `None` is no refusal, but
+/// leaves the answer to [`current`].
+pub fn current_from_memory(
+    context: &SessionsContext,
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+) -> Option<CurrentJson> {
+    context
+        .accept_from_memory(headers, peer, written)
+        .map(CurrentJson::of)
+}
+
+fn written(session: SessionView<'_>, now: Timestamp) -> Vec<u8> {
+    view_json(session, true, now)
 }

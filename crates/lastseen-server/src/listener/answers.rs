@@ -1,10 +1,11 @@
 //! Whoever answers the requests that come over connections, and the answers in the making.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{self, Context, Poll};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -28,7 +29,7 @@ pub(crate) trait Answers: Send + Sync + 'static {
         &mut self,
         request: Request<Incoming>,
         peer: SocketAddr,
-    ) -> impl Future<Output = Response<AnswerBody>> + Send + use<Self>;
+    ) -> Answer<impl Future<Output = Response<AnswerBody>> + Send + use<Self>>;
 }
 
 impl Answers for Router {
@@ -40,12 +41,12 @@ impl Answers for Router {
         &mut self,
         request: Request<Incoming>,
         peer: SocketAddr,
-    ) -> impl Future<Output = Response<AnswerBody>> + Send + use<> {
+    ) -> Answer<impl Future<Output = Response<AnswerBody>> + Send + use<>> {
         let mut request = request.map(TimelyBody::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         // A router is always ready; axum's documentation promises it.
         let answer = self.call(request);
-        Routed { answer }
+        Answer::in_the_making(Routed { answer })
     }
 }
 
@@ -61,7 +62,7 @@ impl Future for Routed {
     type Output = Response<AnswerBody>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match ready!(self.project().answer.poll(context)) {
+        match task::ready!(self.project().answer.poll(context)) {
             Ok(response) => Poll::Ready(response.map(AnswerBody::Routed)),
             Err(never) => match never {},
         }
@@ -92,39 +93,45 @@ impl<A: Future, B: Future<Output = A::Output>> Future for Either<A, B> {
     }
 }
 
+/// An answer in the making, or one that is there.
+pub(crate) type Answer<Making> = Either<Making, Ready<Response<AnswerBody>>>;
+
+impl<Making> Answer<Making> {
+    pub(crate) fn in_the_making(answer: Making) -> Self {
+        Self::A { answer }
+    }
+
+    pub(crate) fn at_once(response: Response<AnswerBody>) -> Self {
+        Self::B {
+            answer: ready(response),
+        }
+    }
+}
+
 pin_project! {
-    /// What a connection sends: an answer in the making, or one that is there, and then its body.
-    pub(super) struct Sent<Answer> {
+    /// What a connection sends: an answer, and then its body.
+    pub(super) struct Sent<Making> {
         #[pin]
-        answer: Either<Answer, std::future::Ready<Response<AnswerBody>>>,
+        answer: Answer<Making>,
         phase: Option<Arc<Phase>>,
     }
 }
 
-impl<Answer> Sent<Answer> {
-    pub(super) fn in_the_making(answer: Answer, phase: Arc<Phase>) -> Self {
+impl<Making> Sent<Making> {
+    pub(super) fn new(answer: Answer<Making>, phase: Arc<Phase>) -> Self {
         Self {
-            answer: Either::A { answer },
-            phase: Some(phase),
-        }
-    }
-
-    pub(super) fn at_once(response: Response<AnswerBody>, phase: Arc<Phase>) -> Self {
-        Self {
-            answer: Either::B {
-                answer: std::future::ready(response),
-            },
+            answer,
             phase: Some(phase),
         }
     }
 }
 
-impl<Answer: Future<Output = Response<AnswerBody>>> Future for Sent<Answer> {
+impl<Making: Future<Output = Response<AnswerBody>>> Future for Sent<Making> {
     type Output = Result<Response<LastingBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.answer.poll(context));
+        let response = task::ready!(this.answer.poll(context));
         match this.phase.take() {
             Some(phase) => Poll::Ready(Ok(response.map(|body| LastingBody::new(body, phase)))),
             // Futures are not polled again once they are done; never to answer is within the rules.

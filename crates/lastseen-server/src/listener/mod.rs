@@ -37,7 +37,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use answers::Sent;
-pub(crate) use answers::{Answers, Either};
+pub(crate) use answers::{Answer, Answers, Either};
 pub(crate) use body::AnswerBody;
 use phase::{Asked, Patience, Phase};
 use refusal::Refusals;
@@ -230,12 +230,12 @@ async fn serve_connection(
         service_phase.serve();
         let phase = Arc::clone(&service_phase);
         if names_one_host(&request) {
-            return Sent::in_the_making(answers.borrow_mut().answer(request, peer), phase);
+            return Sent::new(answers.borrow_mut().answer(request, peer), phase);
         }
         let mut refusal =
             Problem::invalid_request("The request names no host, or several.").into_http();
         headers.apply(refusal.headers_mut());
-        Sent::at_once(refusal, phase)
+        Sent::new(Answer::at_once(refusal), phase)
     });
     let stream = PatientStream::new(stream, Arc::clone(phase), Arc::clone(&connections.refusals));
     let connection = http1::Builder::new()
@@ -245,7 +245,10 @@ async fn serve_connection(
         .max_buf_size(limits::HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let mut silence = pin!(sleep_until(Instant::now()));
+    let mut silence = Silence {
+        timer: pin!(sleep_until(Instant::now())),
+        set: false,
+    };
     let mut heard = Asked::default();
     let mut overdue = None;
     poll_fn(|cx| {
@@ -264,7 +267,7 @@ async fn serve_connection(
                 }
                 Poll::Pending => {}
             }
-            let deadline = ready!(poll_silence(phase, silence.as_mut(), cx));
+            let deadline = ready!(silence.poll(phase, cx));
             // The stream is asked once more and says goodbye; where nobody asks it, there is nothing to say.
             if overdue.replace(deadline) == Some(deadline) {
                 return Poll::Ready(());
@@ -285,24 +288,43 @@ fn names_one_host(request: &Request<Incoming>) -> bool {
     }
 }
 
-/// Waits until the peer has kept silent for longer than it may at this moment; answers with the deadline that passed.
+/// What tells when the peer has kept silent for longer than it may.
 ///
 /// Each request moves the deadline on, and none of them sets the timer: it goes off at a deadline that was, and is set
 /// to the one that is.
-fn poll_silence(phase: &Phase, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<Instant> {
-    let deadline = match phase.patience() {
-        Patience::Endless => return Poll::Pending,
-        Patience::Idle(deadline) | Patience::Head(deadline) => deadline,
-    };
-    if timer.deadline() > deadline {
-        timer.as_mut().reset(deadline);
-    }
-    loop {
-        ready!(timer.as_mut().poll(cx));
-        if timer.deadline() == deadline {
-            return Poll::Ready(deadline);
+struct Silence<'a> {
+    timer: Pin<&'a mut Sleep>,
+    /// It will wake the connection's task, which has one waker all its life: so it need not be told of it again.
+    set: bool,
+}
+
+impl Silence<'_> {
+    /// Waits for the deadline of this moment; answers with it when it has passed.
+    fn poll(&mut self, phase: &Phase, cx: &mut Context<'_>) -> Poll<Instant> {
+        let deadline = match phase.patience() {
+            Patience::Endless => return Poll::Pending,
+            Patience::Idle(deadline) | Patience::Head(deadline) => deadline,
+        };
+        if self.timer.deadline() > deadline {
+            self.set_to(deadline);
+        } else if self.set && !self.timer.is_elapsed() {
+            return Poll::Pending;
         }
-        timer.as_mut().reset(deadline);
+        loop {
+            self.set = self.timer.as_mut().poll(cx).is_pending();
+            if self.set {
+                return Poll::Pending;
+            }
+            if self.timer.deadline() == deadline {
+                return Poll::Ready(deadline);
+            }
+            self.set_to(deadline);
+        }
+    }
+
+    fn set_to(&mut self, deadline: Instant) {
+        self.timer.as_mut().reset(deadline);
+        self.set = false;
     }
 }
 

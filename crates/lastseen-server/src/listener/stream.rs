@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use arrayvec::{ArrayVec, CapacityError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -113,9 +114,10 @@ impl AsyncWrite for PatientStream {
             return self.poll_write(cx, slice);
         }
         let this = self.get_mut();
-        let poll = match in_one_piece(slices, &mut [0; ONE_PIECE]) {
-            Some(bytes) => Pin::new(&mut this.stream).poll_write(cx, bytes),
-            None => Pin::new(&mut this.stream).poll_write_vectored(cx, slices),
+        let mut piece = Piece::new();
+        let poll = match fill_with(&mut piece, slices) {
+            Ok(()) => Pin::new(&mut this.stream).poll_write(cx, &piece),
+            Err(_) => Pin::new(&mut this.stream).poll_write_vectored(cx, slices),
         };
         this.written(cx, poll)
     }
@@ -133,19 +135,15 @@ impl AsyncWrite for PatientStream {
     }
 }
 
-/// The longest answer that is put together before it is sent: the kernel takes one piece of this length sooner than it
-/// counts two. An answer with one session is shorter.
-const ONE_PIECE: usize = 1536;
+/// An answer in one piece, of the longest that is put together before it is sent: the kernel takes one piece of this
+/// length sooner than it counts two. An answer with one session is shorter.
+type Piece = ArrayVec<u8, 1536>;
 
 /// All slices one after the other, where there is room for them.
-fn in_one_piece<'a>(slices: &[io::IoSlice<'_>], room: &'a mut [u8; ONE_PIECE]) -> Option<&'a [u8]> {
-    let mut length = 0;
-    for slice in slices {
-        room.get_mut(length..length + slice.len())?
-            .copy_from_slice(slice);
-        length += slice.len();
-    }
-    Some(&room[..length])
+fn fill_with(piece: &mut Piece, slices: &[io::IoSlice<'_>]) -> Result<(), CapacityError> {
+    slices
+        .iter()
+        .try_for_each(|slice| piece.try_extend_from_slice(slice))
 }
 
 /// A timer that costs nothing until it is first needed.

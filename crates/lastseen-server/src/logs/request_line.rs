@@ -11,7 +11,7 @@ use lastseen_axum::view;
 pub(crate) struct RequestLine<'a> {
     pub(crate) at: Timestamp,
     /// Its id: hexadecimal digits and a dash.
-    pub(crate) id: &'a str,
+    pub(crate) id: &'a [u8],
     pub(crate) method: &'static str,
     /// The route that matched: a constant of the router.
     pub(crate) route: &'a str,
@@ -27,7 +27,7 @@ impl RequestLine<'_> {
     pub(super) fn write_text(&self, out: &mut Vec<u8>) {
         view::write_instant(out, self.at);
         out.extend_from_slice(b"  INFO request id=\"");
-        out.extend_from_slice(self.id.as_bytes());
+        out.extend_from_slice(self.id);
         out.extend_from_slice(b"\" method=\"");
         out.extend_from_slice(self.method.as_bytes());
         out.extend_from_slice(b"\" route=\"");
@@ -53,7 +53,7 @@ impl RequestLine<'_> {
         out.extend_from_slice(b"{\"timestamp\":\"");
         view::write_instant(out, self.at);
         out.extend_from_slice(b"\",\"level\":\"INFO\",\"message\":\"request\",\"id\":\"");
-        out.extend_from_slice(self.id.as_bytes());
+        out.extend_from_slice(self.id);
         out.extend_from_slice(b"\",\"method\":\"");
         out.extend_from_slice(self.method.as_bytes());
         out.extend_from_slice(b"\",\"route\":");
@@ -82,7 +82,7 @@ mod tests {
     fn line(code: Option<&'static str>, session: Option<SessionId>) -> RequestLine<'static> {
         RequestLine {
             at: Timestamp::from_millisecond(1_795_510_800_123),
-            id: "0a1b2c3d-7",
+            id: b"0a1b2c3d-7",
             method: "GET",
             route: "/api/v1/sessions/{id}",
             status: 404,
