@@ -134,6 +134,14 @@ impl Operation {
             Self::Terminate => "terminate",
         }
     }
+
+    /// Whether it only reads, and can be repeated at will.
+    pub(super) fn only_reads(self) -> bool {
+        match self {
+            Self::Validate | Self::List10 | Self::List50Of1000 => true,
+            Self::Mix | Self::Create | Self::Terminate => false,
+        }
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {

@@ -135,6 +135,10 @@ pub(super) fn turns(
             _ if round == 0 => 1,
             _ => arguments.seconds,
         };
+        if operation.only_reads() {
+            // What the others left in the processors' caches is theirs to pay.
+            load::run(contender, operation, connections, 1, round)?;
+        }
         let run = load::run(contender, operation, connections, seconds, round)?;
         println!("{run}");
         if round > 0 {
