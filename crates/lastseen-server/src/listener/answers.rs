@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service as _;
 
-use super::body::{AnswerBody, LastingBody, TimelyBody};
+use super::body::{AnswerBody, TimelyBody};
 use super::phase::Phase;
 
 /// Whoever answers requests.
@@ -63,7 +63,7 @@ impl Future for Routed {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match task::ready!(self.project().answer.poll(context)) {
-            Ok(response) => Poll::Ready(response.map(AnswerBody::Routed)),
+            Ok(response) => Poll::Ready(response.map(Into::into)),
             Err(never) => match never {},
         }
     }
@@ -127,13 +127,13 @@ impl<Making> Sent<Making> {
 }
 
 impl<Making: Future<Output = Response<AnswerBody>>> Future for Sent<Making> {
-    type Output = Result<Response<LastingBody>, Infallible>;
+    type Output = Result<Response<AnswerBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = task::ready!(this.answer.poll(context));
         match this.phase.take() {
-            Some(phase) => Poll::Ready(Ok(response.map(|body| LastingBody::new(body, phase)))),
+            Some(phase) => Poll::Ready(Ok(response.map(|body| body.sent_in(phase)))),
             // Futures are not polled again once they are done; never to answer is within the rules.
             None => Poll::Pending,
         }

@@ -66,17 +66,56 @@ where
     }
 }
 
-/// An answer's body, as a handler has made it.
-pub(crate) enum AnswerBody {
+/// An answer's body.
+pub(crate) struct AnswerBody {
+    content: Content,
+    /// What ends with it.
+    _serving: Option<Serving>,
+}
+
+enum Content {
     /// All of it is there.
     Whole(Full<Bytes>),
     /// It comes out of a router, which boxes every body.
     Routed(axum::body::Body),
 }
 
+/// The time in which a request is served. Once the body of its answer has been handed over, and dropped with this, the
+/// connection waits for its next request.
+struct Serving(Arc<Phase>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.wait_for_request();
+    }
+}
+
+impl AnswerBody {
+    fn of(content: Content) -> Self {
+        Self {
+            content,
+            _serving: None,
+        }
+    }
+
+    /// The same, on its way over the connection of this phase.
+    pub(super) fn sent_in(self, phase: Arc<Phase>) -> Self {
+        Self {
+            _serving: Some(Serving(phase)),
+            ..self
+        }
+    }
+}
+
 impl From<Bytes> for AnswerBody {
     fn from(bytes: Bytes) -> Self {
-        Self::Whole(Full::new(bytes))
+        Self::of(Content::Whole(Full::new(bytes)))
+    }
+}
+
+impl From<axum::body::Body> for AnswerBody {
+    fn from(body: axum::body::Body) -> Self {
+        Self::of(Content::Routed(body))
     }
 }
 
@@ -88,63 +127,25 @@ impl Body for AnswerBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        match self.get_mut() {
-            Self::Whole(body) => Pin::new(body)
+        match &mut self.get_mut().content {
+            Content::Whole(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
-            Self::Routed(body) => Pin::new(body).poll_frame(cx),
+            Content::Routed(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(body) => body.is_end_stream(),
-            Self::Routed(body) => body.is_end_stream(),
+        match &self.content {
+            Content::Whole(body) => body.is_end_stream(),
+            Content::Routed(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(body) => body.size_hint(),
-            Self::Routed(body) => body.size_hint(),
+        match &self.content {
+            Content::Whole(body) => body.size_hint(),
+            Content::Routed(body) => body.size_hint(),
         }
-    }
-}
-
-/// An answer's body on its way. Once it has been handed over, the connection waits for its next request.
-pub(super) struct LastingBody {
-    body: AnswerBody,
-    phase: Arc<Phase>,
-}
-
-impl LastingBody {
-    pub(super) fn new(body: AnswerBody, phase: Arc<Phase>) -> Self {
-        Self { body, phase }
-    }
-}
-
-impl Drop for LastingBody {
-    fn drop(&mut self) {
-        self.phase.wait_for_request();
-    }
-}
-
-impl Body for LastingBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
