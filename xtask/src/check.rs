@@ -99,7 +99,8 @@ fn licences() -> Result<()> {
             std::process::Command::new(&program)
                 .current_dir(process::root())
                 .args(["--manifest-path", manifest, "--config", "deny.toml"])
-                .arg("--workspace")
+                // What a workspace of its own locks is easily forgotten where a crate gains a dependency.
+                .args(["--workspace", "--locked"])
                 .args(["check", "--hide-inclusion-graph"])
                 .args(["bans", "licenses", "sources"]),
         )?;
