@@ -16,12 +16,18 @@ impl Partition {
             return None;
         }
         self.settle_order(account);
-        let (entries, mut next) = (&self.entries, self.accounts[account].newest);
-        Some(std::iter::from_fn(move || {
-            let entry = (next != NOWHERE).then(|| &entries[next])?;
+        Some(self.chain(account).map(|(_, entry)| entry))
+    }
+
+    /// The sessions in an account's chain, and where they are.
+    pub(super) fn chain(&self, account: u32) -> impl Iterator<Item = (u32, &Entry)> {
+        let mut next = self.accounts[account].newest;
+        std::iter::from_fn(move || {
+            let at = next;
+            let entry = (at != NOWHERE).then(|| &self.entries[at])?;
             next = entry.older;
-            Some(entry)
-        }))
+            Some((at, entry))
+        })
     }
 
     /// Puts an entry into its account's chain, where its last use belongs: almost always at the front.
@@ -94,16 +100,12 @@ impl Partition {
         if self.misplaced.is_empty() {
             return;
         }
-        let mut found = Vec::new();
-        if self.misplaced.len() <= self.accounts[account].sessions as usize {
-            found = std::mem::take(&mut self.misplaced);
+        let few = self.misplaced.len() <= self.accounts[account].sessions as usize;
+        let mut found = if few {
+            std::mem::take(&mut self.misplaced)
         } else {
-            let mut next = self.accounts[account].newest;
-            while next != NOWHERE {
-                found.push(next);
-                next = self.entries[next].older;
-            }
-        }
+            self.chain(account).map(|(at, _)| at).collect()
+        };
         // Each once, though it may be there twice.
         found.retain(|&at| {
             let is_misplaced = self.entries.get(at).is_some_and(|entry| entry.misplaced);
