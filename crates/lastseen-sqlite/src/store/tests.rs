@@ -11,6 +11,7 @@ use lastseen::{
     Account, AccountId, AccountSource, Device, EndedBy, Ending, Entropy, Product, SessionId,
     Timestamp,
 };
+use rusqlite::StatementStatus;
 use tempfile::TempDir;
 
 use super::*;
@@ -127,24 +128,26 @@ async fn rows(store: &SqliteStore, table: &'static str) -> i64 {
     count.await.unwrap()
 }
 
+/// Every statement that is asked for over and over.
+const STATEMENTS: [&str; 13] = [
+    read::FIND,
+    read::ACCOUNT_BY_KEY,
+    read::LIST,
+    write::INSERT,
+    write::USE,
+    write::ACCOUNT_OF,
+    write::END,
+    write::RENEW,
+    write::SET_PAGE_TOKEN,
+    write::ACCOUNT_OF_ENDED,
+    write::DELETE_USE,
+    write::DELETE,
+    write::DELETE_ACCOUNT,
+];
+
 #[tokio::test]
 async fn every_statement_on_sessions_finds_its_rows_by_key_or_by_the_one_index() {
     let (store, _folder) = store();
-    let statements = [
-        read::FIND,
-        read::ACCOUNT_BY_KEY,
-        read::LIST,
-        write::INSERT,
-        write::USE,
-        write::ACCOUNT_OF,
-        write::END,
-        write::RENEW,
-        write::SET_PAGE_TOKEN,
-        write::ACCOUNT_OF_ENDED,
-        write::DELETE_USE,
-        write::DELETE,
-        write::DELETE_ACCOUNT,
-    ];
     let plans = store.database().read(move |transaction| {
         let plan = |statement: &&str| -> Result<String, Error> {
             let mut explain = transaction.prepare(&format!("EXPLAIN QUERY PLAN {statement}"))?;
@@ -153,11 +156,34 @@ async fn every_statement_on_sessions_finds_its_rows_by_key_or_by_the_one_index()
                 explain.query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))?;
             Ok(steps.collect::<Result<Vec<String>, _>>()?.join("; "))
         };
-        statements.iter().map(plan).collect::<Result<Vec<_>, _>>()
+        STATEMENTS.iter().map(plan).collect::<Result<Vec<_>, _>>()
     });
-    for (statement, plan) in statements.iter().zip(plans.await.unwrap()) {
+    for (statement, plan) in STATEMENTS.iter().zip(plans.await.unwrap()) {
         assert!(!plan.contains("SCAN"), "{statement}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{statement}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn no_statement_is_compiled_again_whatever_it_is_asked_for() {
+    let (store, _folder) = store();
+    let compiled_again = store.database().read(|transaction| {
+        let mut all = Vec::new();
+        for statement in STATEMENTS {
+            for number in 0..3 {
+                let mut statement = transaction.prepare_cached(statement)?;
+                let values = vec![number; statement.parameter_count()];
+                // This connection cannot write. That it does not is found out after a statement is compiled anew.
+                let _ = statement.query(rusqlite::params_from_iter(values))?.next();
+            }
+            let statement = transaction.prepare_cached(statement)?;
+            all.push(statement.get_status(StatementStatus::RePrepare));
+        }
+        Ok(all)
+    });
+    let compiled_again = compiled_again.await.unwrap();
+    for (statement, times) in STATEMENTS.iter().zip(compiled_again) {
+        assert_eq!(times, 0, "{statement}");
     }
 }
 
