@@ -7,7 +7,8 @@
 //!    from before the store is asked: others may read there that it has ended, and rely on it.
 //! 2. Every write moves its partition's generation. A [`Fill`] remembers the generation from before its
 //!    read, and is thrown away where it has moved since: what was read before a termination is never
-//!    cached after it.
+//!    cached after it. That others have signed in changes nothing about a session that was read, so these
+//!    writes are counted apart; about what *all* the sessions of an account are it does.
 //! 3. A use changes a cached session and never brings one back.
 //!
 //! May it answer from memory at this instant? Over a store that this process alone writes the answer is
@@ -78,6 +79,10 @@ pub(super) struct Cache<Guard = parking_lot::Mutex<Partition>> {
 pub(super) struct Fill {
     partition: u16,
     generation: u64,
+    /// How many of the writes up to that generation were sign-ins.
+    creations: u64,
+    /// How often sessions were left out until then.
+    omissions: u64,
     /// The term that ran before the read, where others write too and a lease was running.
     term: Option<Term>,
 }
@@ -94,6 +99,8 @@ impl Fill {
         Self {
             partition,
             generation,
+            creations: 0,
+            omissions: 0,
             term: None,
         }
     }
@@ -167,7 +174,7 @@ impl<Guard: Lock> Cache<Guard> {
         let trusted = self.basis.still_runs(fill.term);
         let history = self.basis.policies();
         self.partition(fill.partition).with(|partition| {
-            let current = partition.generation == fill.generation;
+            let current = partition.has_only_grown_since(fill);
             if !current && !regardless {
                 return None;
             }
@@ -256,13 +263,14 @@ impl<Guard: Lock> Cache<Guard> {
 
     /// Takes the right to cache what is read from the store from now on.
     pub(super) fn begin_fill(&self, partition: u16) -> Fill {
-        Fill {
+        let term = self.basis.term();
+        self.partition(partition).with(|known| Fill {
             partition,
-            term: self.basis.term(),
-            generation: self
-                .partition(partition)
-                .with(|partition| partition.generation),
-        }
+            generation: known.generation,
+            creations: known.creations,
+            omissions: known.omissions,
+            term,
+        })
     }
 
     /// Caches all the sessions of an account; false where they may be out of date, and are not cached.
@@ -291,7 +299,7 @@ impl<Guard: Lock> Cache<Guard> {
     fn fill(&self, fill: &Fill, put: impl FnOnce(&mut Partition)) -> bool {
         let trusted = self.basis.still_runs(fill.term);
         self.partition(fill.partition).with(|partition| {
-            if !trusted || partition.ending > 0 || partition.generation != fill.generation {
+            if !trusted || partition.ending > 0 || partition.was_written_since(fill) {
                 return false;
             }
             put(partition);
@@ -314,7 +322,7 @@ impl<Guard: Lock> Cache<Guard> {
     /// record of its account.
     ///
     /// Whoever has listed its account since then may have ended it already, in this process too. So it is like any
-    /// session that was read, and cached only where nothing came in between.
+    /// session that was read, and cached only where nothing came in between but other sign-ins.
     pub(super) fn created(&self, fill: &Fill, record: &Record, first: bool) {
         let key = &record.account.key;
         let put = |partition: &mut Partition| {
@@ -325,13 +333,19 @@ impl<Guard: Lock> Cache<Guard> {
             self.fill(fill, put);
             return;
         }
-        self.written(record.id, |partition, before| {
-            if before != fill.generation {
+        self.partition(record.id.partition()).with(|partition| {
+            let current = partition.has_only_grown_since(fill);
+            // Others that signed in meanwhile may be of this account: then they are cached.
+            let is_all = first && !partition.has_omitted_since(fill);
+            partition.generation += 1;
+            partition.creations += 1;
+            if !current {
+                partition.omissions += 1;
                 partition.incomplete(key);
                 return;
             }
             put(partition);
-            if first {
+            if is_all {
                 partition.complete(key);
             }
         });
@@ -339,12 +353,12 @@ impl<Guard: Lock> Cache<Guard> {
 
     /// The store has confirmed that a session has ended.
     pub(super) fn ended(&self, id: SessionId) {
-        self.written(id, |partition, _| partition.remove(id));
+        self.written(id, |partition| partition.remove(id));
     }
 
     /// The store has confirmed another token for a session.
     pub(super) fn renewed(&self, id: SessionId, hash: SecretHash, generation: u32) {
-        self.written(id, |partition, _| {
+        self.written(id, |partition| {
             if let Some(entry) = partition.get_mut(id)
                 && entry.token_generation < generation
             {
@@ -363,16 +377,14 @@ impl<Guard: Lock> Cache<Guard> {
     /// A write has failed, and nobody knows whether it happened: the store is asked before this session
     /// answers again.
     pub(super) fn doubt(&self, id: SessionId) {
-        self.written(id, |partition, _| partition.doubt(id));
+        self.written(id, |partition| partition.doubt(id));
     }
 
-    /// The one way in which a write reaches the cache: fills that began before it are void. `apply` hears the
-    /// generation that was before.
-    fn written(&self, id: SessionId, apply: impl FnOnce(&mut Partition, u64)) {
+    /// The way in which every write but a sign-in reaches the cache: fills that began before it are void.
+    fn written(&self, id: SessionId, apply: impl FnOnce(&mut Partition)) {
         self.partition(id.partition()).with(|partition| {
-            let before = partition.generation;
             partition.generation += 1;
-            apply(partition, before);
+            apply(partition);
         });
     }
 

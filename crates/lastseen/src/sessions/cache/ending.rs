@@ -25,7 +25,7 @@ impl<Guard: Lock> Cache<Guard> {
     /// came of that: whoever does not find one of them in the store any more has to rely on that at once.
     pub(in crate::sessions) fn begin_ending(&self, ids: Vec<SessionId>) -> UnderWay<'_, Guard> {
         for &id in &ids {
-            self.written(id, |partition, _| {
+            self.written(id, |partition| {
                 partition.ending += 1;
                 if let Some(entry) = partition.get_mut(id) {
                     entry.doubtful = true;

@@ -14,7 +14,7 @@ impl<Guard: Lock> Cache<Guard> {
         match change {
             Change::Sessions(ids) => {
                 for &id in ids {
-                    self.written(id, |partition, _| partition.forget(id));
+                    self.written(id, |partition| partition.forget(id));
                 }
             }
             Change::Partitions(all) => {

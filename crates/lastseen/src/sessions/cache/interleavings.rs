@@ -4,6 +4,7 @@
 //! schedules are shuttle's: at each lock another thread may go on.
 
 mod leased;
+mod sign_ins;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet, HashTable};
 
+use super::Fill;
 use super::brought::Brought;
 use super::entry::{DeviceMark, Entry};
 use super::index::{PlaceIndex, Tag};
@@ -49,6 +50,10 @@ pub(in crate::sessions) struct Partition {
     pub(super) ending: usize,
     /// Moves whenever the store was written: what was read before is not cached any more.
     pub(super) generation: u64,
+    /// How many of these writes were sign-ins.
+    pub(super) creations: u64,
+    /// How often a new session was not cached, or cached ones were dropped.
+    pub(super) omissions: u64,
     /// How many sessions there were when nothing more could be dropped, and some: below it nobody looks again.
     pub(super) full_at: usize,
     /// Where sessions with a use that the store has not recorded were, when they were used. One that has
@@ -70,6 +75,21 @@ impl Partition {
     /// How many sessions are cached.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Whether anything was written since before a read.
+    pub(super) fn was_written_since(&self, fill: &Fill) -> bool {
+        self.generation != fill.generation
+    }
+
+    /// Whether nothing was written since before a read but new sessions: those that were there are what they were.
+    pub(super) fn has_only_grown_since(&self, fill: &Fill) -> bool {
+        self.generation - fill.generation == self.creations - fill.creations
+    }
+
+    /// Whether a session was left out or dropped since before a read, whatever account it is of.
+    pub(super) fn has_omitted_since(&self, fill: &Fill) -> bool {
+        self.omissions != fill.omissions
     }
 
     #[inline]
@@ -395,6 +415,7 @@ impl Partition {
         if surplus == 0 {
             return;
         }
+        self.omissions += 1;
         idle.select_nth_unstable(surplus - 1);
         for &(_, at) in &idle[..surplus] {
             let account = self.entries[at].account_at;
