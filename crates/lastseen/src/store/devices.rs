@@ -79,7 +79,8 @@ pub fn text_of(device: &Device) -> String {
     }
     let [system, system_version] = parts(device.operating_system.as_ref());
     let [browser, browser_version] = parts(device.browser.as_ref());
-    serde_json::json!([system, system_version, browser, browser_version]).to_string()
+    let parts = [system, system_version, browser, browser_version];
+    serde_json::to_string(&parts).unwrap_or_default() // Text that goes into text cannot fail.
 }
 
 fn parse(text: &str) -> Result<Device, NotADevice> {
