@@ -39,7 +39,7 @@ pub(super) fn run(section: Section, arguments: &Arguments) -> Result<Outcome> {
         Section::ValidateMillion => {
             let (filled, mut stage) = two(arguments.large, 0)?;
             let lastseen = stage.contenders.first().context("Lastseen comes first")?;
-            fill(&lastseen.server, &filled.short)?;
+            fill(&lastseen.server, "/api/v1/session", &filled.short)?;
             rounds(arguments, &mut stage, &[Operation::Validate])
         }
         Section::List => {
@@ -72,10 +72,10 @@ fn two(sessions: u64, to_end: u64) -> Result<(Filled, Stage)> {
     Ok((filled, stage))
 }
 
-/// Asks for sessions once, so that they are in memory.
-pub(super) fn fill(lastseen: &Server, sessions: &[Seeded]) -> Result<()> {
+/// Asks for a path once under each of these sessions, so that what it shows is in memory.
+pub(super) fn fill(lastseen: &Server, path: &str, sessions: &[Seeded]) -> Result<()> {
     let name = format!("fill-{}.tsv", lastseen.process());
-    let file = data::requests(&name, contender::gets("/api/v1/session", sessions))?;
+    let file = data::requests(&name, contender::gets(path, sessions))?;
     let probe = Probe {
         address: lastseen.address(),
         connections: 64,
@@ -85,7 +85,7 @@ pub(super) fn fill(lastseen: &Server, sessions: &[Seeded]) -> Result<()> {
     let filled = probe.run()?;
     std::fs::remove_file(file)?;
     println!(
-        "    {} sessions brought into memory in {:.1} s",
+        "    {} requests brought what they ask for into memory in {:.1} s",
         filled.requests(),
         filled.seconds
     );
@@ -210,7 +210,7 @@ fn alone(stage: &mut Stage, filled: &Filled, outcome: &mut Outcome) -> Result<()
     for what in ["in memory", "not in memory"] {
         let sessions = sessions.next().context("too few sessions to end")?;
         if what == "in memory" {
-            fill(&lastseen.server, sessions)?;
+            fill(&lastseen.server, "/api/v1/session", sessions)?;
         }
         let file = lastseen.take_ends(sessions.len())?;
         let ended = Probe {

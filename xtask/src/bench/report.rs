@@ -29,8 +29,13 @@ pub(super) fn write(folder: &Path) -> Result<()> {
         let name = section.name();
         _ = write!(text, "\n## {name}\n\n{}\n", about(&kept.about));
         let rows = results::rows(&kept.outcome);
-        let mut operations: Vec<&str> = rows.iter().map(|row| &*row.operation).collect();
-        operations.dedup();
+        let mut operations: Vec<&str> = Vec::new();
+        for row in &rows {
+            // They come back with each number of connections.
+            if !operations.contains(&&*row.operation) {
+                operations.push(&row.operation);
+            }
+        }
         for operation in operations {
             let of_it: Vec<&Row> = rows
                 .iter()

@@ -12,10 +12,10 @@ use super::{Arguments, Operation, data, load, start};
 
 /// Sessions that a turn may end.
 const ENDED_IN_A_TURN: u64 = 25_000;
-/// Sessions that are asked for before they are in memory.
+/// Sessions and lists that are asked for before they are in memory.
 const COLD: usize = 50_000;
-/// Sessions that are in memory at most; of ten million, the others stay on the disk.
-const IN_MEMORY: usize = 1_000_000;
+/// Accounts that are asked for, each with its ten sessions; of a million accounts, the others stay on the disk.
+const ASKED_FOR: u64 = 100_000;
 
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
     let sizes = [arguments.small, arguments.large, arguments.huge];
@@ -26,7 +26,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
     };
     let filled = sizes
         .into_iter()
-        .map(|sessions| seeded::lastseen(sessions, to_end))
+        .map(|sessions| {
+            let nth = (sessions / 10 / ASKED_FOR).max(1);
+            Ok(seeded::lastseen(sessions, to_end)?.every_nth_account(nth))
+        })
         .collect::<Result<Vec<_>>>()?;
     for (filled, sessions) in filled.iter().zip(sizes) {
         start::measure(filled, sessions, arguments.rounds.min(3), &mut outcome)?;
@@ -38,9 +41,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
     }
     stage.add_floors(filled.first().context("three sizes")?)?;
     for ((filled, sessions), place) in filled.iter().zip(sizes).zip(0..) {
-        cold(&stage, place, sessions, &filled.short, &mut outcome)?;
-        let in_memory = &filled.short[..filled.short.len().min(IN_MEMORY)];
-        fill(&stage.contenders[place].server, in_memory)?;
+        let sessions_of_all = &filled.short[..filled.short.len().min(COLD)];
+        for (what, path, asked) in [
+            ("check", "/api/v1/session", sessions_of_all),
+            (
+                "list of ten",
+                "/api/v1/sessions",
+                &filled.one_an_account(COLD),
+            ),
+        ] {
+            let what = format!("{what} not in memory, {sessions} sessions");
+            cold(&stage, place, &what, path, asked, &mut outcome)?;
+        }
+        let server = &stage.contenders[place].server;
+        fill(
+            server,
+            "/api/v1/sessions",
+            &filled.one_an_account(usize::MAX),
+        )?;
     }
     let connections = arguments.connections.first().copied().unwrap_or(32);
     for operation in [
@@ -69,33 +87,30 @@ fn name(sessions: u64) -> String {
     format!("Lastseen, {sessions} sessions")
 }
 
-/// What a session costs that is not in memory: an indexed read.
+/// What it costs to ask for what is not in memory: a session is an indexed read, a list an index and a read for each of
+/// its sessions.
 fn cold(
     stage: &Stage,
     place: usize,
-    sessions: u64,
-    short: &[Seeded],
+    what: &str,
+    path: &str,
+    asked: &[Seeded],
     outcome: &mut Outcome,
 ) -> Result<()> {
     let lastseen = &stage.contenders[place];
-    let asked = &short[..short.len().min(COLD)];
-    let file = data::requests("cold.tsv", gets("/api/v1/session", asked))?;
+    let file = data::requests("cold.tsv", gets(path, asked))?;
     let before = load::seconds_of(lastseen.server.process())?;
     let probed = Probe {
         address: lastseen.server.address(),
         connections: 64,
         mode: Mode::Once,
-        loads: vec![("validate", 1, file)],
+        loads: vec![("cold", 1, file)],
     }
     .run()?;
-    let kind = probed.kind("validate")?;
+    let kind = probed.kind("cold")?;
     let used = load::seconds_of(lastseen.server.process())? - before;
     let mut note = |of: &str, unit: &str, value| {
-        outcome.note(
-            &format!("not in memory, {sessions} sessions: {of}"),
-            unit,
-            value,
-        );
+        outcome.note(&format!("{what}: {of}"), unit, value);
     };
     let requests = count(kind.requests);
     note("rate", "requests a second", requests / probed.seconds);

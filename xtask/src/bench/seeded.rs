@@ -1,6 +1,7 @@
 //! Databases full of sessions. To fill one takes minutes, so they are kept in `bench/target/seeded` for a day, and each
 //! use of one is a copy.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -21,6 +22,8 @@ const KEPT: Duration = Duration::from_hours(24);
 pub(super) struct Seeded {
     pub(super) token: String,
     pub(super) id: String,
+    /// The number of its account.
+    account: u64,
 }
 
 impl Seeded {
@@ -44,6 +47,22 @@ impl Filled {
     /// A copy that a server may write to, on the disk already.
     pub(super) fn copy(&self, name: &str) -> Result<PathBuf> {
         copy(&self.file, &data::folder().join(name))
+    }
+
+    /// The same database, of which every `nth` account with ten sessions is asked for.
+    pub(super) fn every_nth_account(mut self, nth: u64) -> Self {
+        self.short.retain(|session| session.account % nth == 0);
+        self
+    }
+
+    /// One session of each account with ten, `most` of them.
+    pub(super) fn one_an_account(&self, most: usize) -> Vec<Seeded> {
+        let mut seen = HashSet::new();
+        (self.short.iter())
+            .filter(|session| seen.insert(session.account))
+            .take(most)
+            .cloned()
+            .collect()
     }
 }
 
@@ -193,9 +212,18 @@ fn read_sample(sample: &Path) -> Result<Vec<Seeded>> {
     let text = std::fs::read_to_string(sample).context("the seeder wrote no sample")?;
     let mut seeded = Vec::new();
     for line in text.lines() {
-        let mut fields = line.split('\t').map(str::to_owned);
-        if let (Some(token), Some(id)) = (fields.next(), fields.next()) {
-            seeded.push(Seeded { token, id });
+        let mut fields = line.split('\t');
+        if let (Some(token), Some(id), Some(account)) =
+            (fields.next(), fields.next(), fields.next())
+        {
+            let (_, number) = account
+                .rsplit_once('-')
+                .context("an account without a number")?;
+            seeded.push(Seeded {
+                token: token.to_owned(),
+                id: id.to_owned(),
+                account: number.parse()?,
+            });
         }
     }
     data::shuffle(&mut seeded);

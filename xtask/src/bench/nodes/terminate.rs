@@ -68,7 +68,7 @@ impl Filled {
             sessions: sessions.split_off(rest),
         };
         for node in &filled.nodes {
-            fill(node, &filled.sessions)?;
+            fill(node, "/api/v1/session", &filled.sessions)?;
         }
         filled.terminate(FIRST, 1, 1)?;
         Ok(filled)

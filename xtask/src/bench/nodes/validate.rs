@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments, outcome: &mut Outcome) -> Result<()> {
 fn nodes(cluster: &Cluster, number: usize, filled: &Filled) -> Result<Contender> {
     let mut servers = cluster.nodes(number, DATABASE)?;
     for server in &servers {
-        fill(server, &filled.short)?;
+        fill(server, "/api/v1/session", &filled.short)?;
     }
     let first = servers.remove(0);
     let name = match number {

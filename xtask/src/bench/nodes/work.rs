@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments, outcome: &mut Outcome) -> Result<()> {
     let key = application_key_in(&cluster.url(DATABASE))?;
     add_account(&cluster.url(DATABASE))?;
     let (node, _) = cluster.node("counted", DATABASE)?;
-    fill(&node, &filled.short)?;
+    fill(&node, "/api/v1/session", &filled.short)?;
     // Their uses are written once before it counts: a page that is written the first time is logged as a whole.
     std::thread::sleep(IDLE);
     let mut counted = Counted {
