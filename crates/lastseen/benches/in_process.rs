@@ -2,8 +2,7 @@
 //!
 //! Figures vary with the machine and its neighbours; read them as ratios within one run. The yardstick is
 //! `one_hash_and_one_look_up`, at the same number of sessions. What must not grow unnoticed is counted in
-//! instructions instead: `cargo xtask instructions`. Memory comes from where the program has it from: how long a look-up
-//! takes among a million sessions depends on the pages that they lie on.
+//! instructions instead: `cargo xtask instructions`. Memory comes from where the program has it from.
 
 mod support;
 
