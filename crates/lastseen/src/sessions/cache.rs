@@ -26,6 +26,7 @@ mod basis;
 mod brought;
 mod ending;
 mod entry;
+mod fill;
 mod follow;
 mod index;
 mod judged;
@@ -39,13 +40,14 @@ use std::sync::Arc;
 use crate::account::AccountKey;
 use crate::policy::PolicyHistory;
 use crate::session::{Session, SessionId, SessionView};
-use crate::store::{Record, Term, Use};
+use crate::store::{Record, Use};
 use crate::time::Timestamp;
 use crate::token::SecretHash;
 
 pub(super) use basis::{Basis, Policies};
 pub(super) use brought::{Brought, Haste};
 use entry::{DeviceMark, Entry};
+pub(super) use fill::Fill;
 pub(super) use judged::{Known, Passed, Shown};
 use lock::{Aligned, Lock};
 pub(super) use partition::Partition;
@@ -71,39 +73,6 @@ pub(super) struct Cache<Guard = parking_lot::Mutex<Partition>> {
     limit: usize,
     /// What answers rest on.
     basis: Basis,
-}
-
-/// The right to cache what is about to be read, as long as nothing was written since.
-#[derive(Debug)]
-#[must_use]
-pub(super) struct Fill {
-    partition: u16,
-    generation: u64,
-    /// How many of the writes up to that generation were sign-ins.
-    creations: u64,
-    /// How often sessions were left out until then.
-    omissions: u64,
-    /// The term that ran before the read, where others write too and a lease was running.
-    term: Option<Term>,
-}
-
-impl Fill {
-    /// What was known before the read: the generation of the partition, and the term.
-    pub(super) fn known_before(&self) -> (u64, Option<Term>) {
-        (self.generation, self.term)
-    }
-
-    /// A fill from any time, for tests of what goes by it.
-    #[cfg(test)]
-    pub(super) fn of_generation(partition: u16, generation: u64) -> Self {
-        Self {
-            partition,
-            generation,
-            creations: 0,
-            omissions: 0,
-            term: None,
-        }
-    }
 }
 
 impl<Guard: Lock> Cache<Guard> {
@@ -325,12 +294,16 @@ impl<Guard: Lock> Cache<Guard> {
     /// session that was read, and cached only where nothing came in between but other sign-ins.
     pub(super) fn created(&self, fill: &Fill, record: &Record, first: bool) {
         let key = &record.account.key;
-        let put = |partition: &mut Partition| {
+        let put = |partition: &mut Partition, is_all: bool| {
             partition.put(record, false);
+            if is_all {
+                partition.complete(key);
+            }
+            // After that: what it drops may be of this account.
             self.keep_within_limit(partition, Some(record.id));
         };
         if self.basis.is_leased() {
-            self.fill(fill, put);
+            self.fill(fill, |partition| put(partition, false));
             return;
         }
         self.partition(record.id.partition()).with(|partition| {
@@ -344,10 +317,7 @@ impl<Guard: Lock> Cache<Guard> {
                 partition.incomplete(key);
                 return;
             }
-            put(partition);
-            if is_all {
-                partition.complete(key);
-            }
+            put(partition, is_all);
         });
     }
 

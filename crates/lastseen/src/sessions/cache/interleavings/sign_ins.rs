@@ -173,3 +173,17 @@ fn whoever_has_signed_in_is_listed_where_memory_had_no_room() {
         assert_eq!(sorted(hall.list()), sorted(vec![first.id, second]));
     });
 }
+
+#[test]
+fn whoever_has_signed_in_is_listed_where_the_next_one_took_their_room() {
+    check(|| {
+        let hall = Hall::with_room_for(1);
+        let first = record(&hall.account, 1);
+        let fill = hall.cache.begin_fill(hall.key().partition());
+        assert!(hall.store(&first));
+        let second = hall.sign_in(2);
+        hall.cache.created(&fill, &first, true);
+        assert!(hall.cache.peek(second).is_none(), "the first took its room");
+        assert_eq!(sorted(hall.list()), sorted(vec![first.id, second]));
+    });
+}
