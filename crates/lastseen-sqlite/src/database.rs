@@ -107,8 +107,8 @@ struct Inner {
 /// What is to be waited for at the end.
 #[derive(Debug, Default)]
 struct Threads {
-    /// Ends with what nobody else needs by then: its connection and the right to the file.
-    writer: Option<JoinHandle<(Option<Connection>, Ownership)>>,
+    /// Ends with what nobody else needs by then: its connection, and a share in the right to the file.
+    writer: Option<JoinHandle<(Option<Connection>, Arc<Ownership>)>>,
     others: Vec<JoinHandle<()>>,
 }
 
@@ -143,8 +143,7 @@ impl Database {
         options: Options,
     ) -> Result<Self, OpenError> {
         let path = file::resolve(path.as_ref())?;
-        let ownership = Ownership::take(&path)?;
-        file::prepare(&path)?;
+        let ownership = Arc::new(Ownership::take(&path)?);
         migrate(&path, sets)?;
         let place = Arc::new(Place { path, options });
         let inner = Inner::start(place, ownership)?;
@@ -360,14 +359,15 @@ fn migrate(path: &Path, sets: &[MigrationSet]) -> Result<(), OpenError> {
 }
 
 impl Inner {
-    fn start(place: Arc<Place>, ownership: Ownership) -> Result<Self, OpenError> {
+    fn start(place: Arc<Place>, ownership: Arc<Ownership>) -> Result<Self, OpenError> {
         let failed = |error| OpenError::from_sqlite(&place.path, error);
         let health = Arc::new(Health::default());
         let log = Arc::new(Log::default());
         let (writes, write_queue) = bounded(place.options.waiting_writes);
         let (giving_way, given_way) = bounded(place.options.waiting_writes);
         let (reads, read_queue): (_, Receiver<ReadJob>) = bounded(place.options.waiting_reads);
-        let (checkpointer, copier) = checkpoint::checkpointer(&place.path).map_err(failed)?;
+        let (checkpointer, copier) =
+            checkpoint::checkpointer(&place.path, &ownership).map_err(failed)?;
         let writer = Writer {
             connection: Some(Writer::connect(&place, &log).map_err(failed)?),
             place: Arc::clone(&place),
@@ -399,6 +399,7 @@ impl Inner {
                 queue: read_queue.clone(),
                 readers,
                 health: Arc::clone(&inner.health),
+                _ownership: Arc::clone(&ownership),
             };
             let thread = inner.spawn(&format!("lastseen-read-{number}"), move || reader.work())?;
             inner.threads.lock().others.push(thread);

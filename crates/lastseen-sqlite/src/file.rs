@@ -58,20 +58,44 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The right to open a database, held by at most one process, and once within it.
+/// The right to open a database, held by at most one process, and once within it; and the file.
 ///
-/// It ends with the process, however that ends. The lock file stays: removing it would let two processes
-/// lock two files of one name.
+/// It ends with the process, however that ends. Whoever has a connection to the database has a share in this, and gives
+/// it up after the connection: closing a file drops every lock that SQLite holds on it within the process.
 #[derive(Debug)]
 pub(crate) struct Ownership {
-    lock: File,
+    file: File,
+    /// Given up last.
+    _lock: Lock,
 }
 
 impl Ownership {
-    /// Takes the right, without waiting for it.
+    /// Takes the right, without waiting for it. A database of ours is at `path` then, made now where there was none. No
+    /// other file is changed.
     pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
+        let lock = Lock::take(path)?;
+        prepare(path)?;
+        let file = File::open(path).map_err(|error| OpenError::from_io(path, &error))?;
+        Ok(Self { file, _lock: lock })
+    }
+
+    /// Waits until whatever was written to the database file is on the disk.
+    pub(crate) fn synchronize(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// What keeps others from opening a database. The lock file stays: removing it would let two processes lock two files of
+/// one name.
+#[derive(Debug)]
+struct Lock {
+    file: File,
+}
+
+impl Lock {
+    fn take(path: &Path) -> Result<Self, OpenError> {
         let lock_path = beside(path, ".lock");
-        let lock = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -85,10 +109,10 @@ impl Ownership {
                 },
                 other => other,
             })?;
-        match lock.try_lock() {
+        match file.try_lock() {
             Ok(()) => {
                 restrict_to_owner(&lock_path)?;
-                Ok(Self { lock })
+                Ok(Self { file })
             }
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
                 path: path.to_owned(),
@@ -98,20 +122,17 @@ impl Ownership {
     }
 }
 
-impl Drop for Ownership {
+impl Drop for Lock {
     /// Lets go of the lock itself, not only of this file: a process that is just being started has a copy of
     /// every open file for a moment, and a lock lives as long as its last copy.
     fn drop(&mut self) {
         // Where it fails, the end of the last copy does it.
-        _ = self.lock.unlock();
+        _ = self.file.unlock();
     }
 }
 
-/// Sees to it that a database of ours is at `path`, made now where there was none. Changes no other file.
-///
-/// The caller holds the [`Ownership`]. It must not have the database open: closing a file drops every
-/// lock that SQLite holds on it within the process.
-pub(crate) fn prepare(path: &Path) -> Result<(), OpenError> {
+/// Sees to it that a database of ours is at `path`. The caller holds the [`Lock`] and has no connection yet.
+fn prepare(path: &Path) -> Result<(), OpenError> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => {
             return Err(OpenError::NotAFile {

@@ -15,6 +15,7 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, DEFAULT_NAME};
 
 use crate::connection;
+use crate::file::Ownership;
 
 /// 16 MB. Often enough that each round is short, seldom enough that a page changed many times is copied once.
 const PAGES_TO_COPY: u64 = 4_000;
@@ -48,20 +49,26 @@ pub(super) struct Checkpointer {
 /// The thread's end.
 pub(super) struct Copier {
     connection: Connection,
+    /// Given up after the connection.
+    ownership: Arc<Ownership>,
     wake: Receiver<()>,
     done: Sender<()>,
-    /// Pages of the log that are in the file.
+    /// Pages of the log that are in the file, and on the disk there.
     copied: Arc<AtomicU64>,
 }
 
 /// Both ends, for the database at `path`.
-pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<(Checkpointer, Copier)> {
+pub(super) fn checkpointer(
+    path: &Path,
+    ownership: &Arc<Ownership>,
+) -> rusqlite::Result<(Checkpointer, Copier)> {
     let connection = connection::open(path)?;
     // It copies pages past its cache, so the smallest will do.
     connection::set_up(&connection, 0)?;
     let (checkpointer, wake, done) = Checkpointer::new();
     let copier = Copier {
         connection,
+        ownership: Arc::clone(ownership),
         wake,
         done,
         copied: Arc::clone(&checkpointer.copied),
@@ -162,6 +169,11 @@ impl Copier {
                 .wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::PASSIVE)
             {
                 Ok((pages, copied)) => {
+                    // SQLite does so only where a round has reached the log's end, which it never does under load.
+                    // Then the writer would do it for everything at once, when the log begins anew.
+                    if let Err(error) = self.ownership.synchronize() {
+                        tracing::warn!(%error, "what was copied into the database could not be synchronized");
+                    }
                     self.copied
                         .store(u64::try_from(copied).unwrap_or(0), Ordering::Relaxed);
                     tracing::debug!(pages, copied, "copied the log into the database");

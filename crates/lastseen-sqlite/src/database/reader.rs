@@ -11,6 +11,7 @@ use super::Place;
 use super::health::Health;
 use crate::connection;
 use crate::error::Error;
+use crate::file::Ownership;
 use crate::transaction::Transaction;
 
 /// Jobs that share a state of the database at most. What it takes to see one (two locks, and each page anew after every
@@ -50,6 +51,8 @@ pub(super) struct Reader {
     pub(super) health: Arc<Health>,
     /// `None` after a fault: it is opened anew for the next job.
     pub(super) connection: Option<Connection>,
+    /// Given up after the connection.
+    pub(super) _ownership: Arc<Ownership>,
 }
 
 impl Reader {
