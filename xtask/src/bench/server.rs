@@ -1,15 +1,26 @@
 //! A server that runs: started, asked for its address, stopped.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
 use super::data;
 use crate::process;
+
+/// Where a server's stderr goes.
+#[derive(Clone, Copy)]
+pub(super) enum Log {
+    /// A file of the server's name, beside the databases.
+    File,
+    /// To a reader that keeps nothing, as a container's would take it. Where it matters who waits for the disk, nothing
+    /// else is to be written there: the system writes a file of 10 MB a second in one go each half minute.
+    Read,
+}
 
 /// A server that runs, ended when this goes.
 pub(super) struct Server {
@@ -19,16 +30,22 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts a program and waits for its first line, which says where it listens. What it writes to stderr goes to a
-    /// file, as a log would.
-    pub(super) fn start(name: &str, command: &mut Command) -> Result<Self> {
-        let log = File::create(data::folder().join(format!("{name}.log")))?;
+    /// Starts a program and waits for its first line, which says where it listens.
+    pub(super) fn start(name: &str, log: Log, command: &mut Command) -> Result<Self> {
+        let path = data::folder().join(format!("{name}.log"));
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(match log {
+                Log::File => File::create(&path)?.into(),
+                Log::Read => Stdio::piped(),
+            })
             .spawn()
             .with_context(|| format!("{name} cannot be started"))?;
+        if let Some(mut lines) = child.stderr.take() {
+            // It ends with the program.
+            thread::spawn(move || io::copy(&mut lines, &mut io::sink()));
+        }
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
@@ -39,10 +56,7 @@ impl Server {
         };
         let Some(address) = line.trim().strip_prefix("listening on http://") else {
             server.stop();
-            bail!(
-                "{name} says no address; see {name}.log in {}",
-                data::folder().display()
-            );
+            bail!("{name} says no address; see {}", path.display());
         };
         address.clone_into(&mut server.address);
         Ok(server)
@@ -90,18 +104,21 @@ pub(super) fn lastseen(
     database: &Path,
     settings: &[&str],
 ) -> Result<(Server, Figures)> {
-    lastseen_over(name, &format!("sqlite:{}", database.display()), settings)
+    let database = format!("sqlite:{}", database.display());
+    lastseen_over(name, Log::File, &database, settings)
 }
 
-/// The same over a database as `--database` names it.
+/// The same over a database as `--database` names it, with its log where `log` says.
 pub(super) fn lastseen_over(
     name: &str,
+    log: Log,
     database: &str,
     settings: &[&str],
 ) -> Result<(Server, Figures)> {
     let address = format!("127.0.0.1:{}", free_port()?);
     let server = Server::start(
         name,
+        log,
         Command::new(data::program("lastseen"))
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(["--metrics-listen", &address])

@@ -11,7 +11,7 @@ use super::contender::{Contender, application_key, creations, end_of, gets};
 use super::data::{self, Request};
 use super::databases::{start_postgresql, start_redis, stop_postgresql};
 use super::seeded::{self, Filled};
-use super::server::{self, Figures, Server};
+use super::server::{self, Figures, Log, Server};
 
 /// Those that Lastseen is compared with, tower-sessions over its stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -115,6 +115,7 @@ impl Stage {
         let start = |name: &str, list: &Path| {
             Server::start(
                 name,
+                Log::File,
                 Command::new(data::program("floor"))
                     .arg("--session")
                     .arg(&session)
@@ -175,7 +176,7 @@ impl Stage {
             command.arg("--sample").arg(&sample);
             Vec::new()
         };
-        let server = Server::start(who.store(), &mut command)?;
+        let server = Server::start(who.store(), Log::File, &mut command)?;
         let cookies = if cookies.is_empty() {
             let sample = data::folder().join(format!("{}-sample.txt", who.store()));
             let text = std::fs::read_to_string(sample)?;

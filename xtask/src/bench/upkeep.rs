@@ -1,6 +1,6 @@
 //! What goes on beside the requests: last uses are written, old records purged. Nobody may wait for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::contender::{application_key, creations, gets};
 use super::probe::{Mode, Probe, Probed};
 use super::results::Outcome;
 use super::seeded::{self, Seeded};
-use super::server::{self, Figures, Server};
+use super::server::{self, Figures, Log, Server};
 use super::{Arguments, data, load};
 use crate::process;
 
@@ -91,6 +91,7 @@ fn look_at_floor(outcome: &mut Outcome, load: &Load, seconds: f64) -> Result<()>
     };
     let floor = Server::start(
         "floor",
+        Log::Read,
         Command::new(data::program("floor"))
             .arg("--session")
             .arg(file("session.json", 450)?)
@@ -101,6 +102,12 @@ fn look_at_floor(outcome: &mut Outcome, load: &Load, seconds: f64) -> Result<()>
     note(outcome, "full load, the floor", &probed)
 }
 
+/// The program, with its log off the disk that requests wait for.
+fn lastseen(name: &str, database: &Path, settings: &[&str]) -> Result<(Server, Figures)> {
+    let database = format!("sqlite:{}", database.display());
+    server::lastseen_over(name, Log::Read, &database, settings)
+}
+
 /// All sessions are used within about a touch interval, and recorded within the next.
 pub(super) fn touch(arguments: &Arguments) -> Result<Outcome> {
     let mut outcome = Outcome::default();
@@ -109,7 +116,7 @@ pub(super) fn touch(arguments: &Arguments) -> Result<Outcome> {
     let key = application_key(&database)?;
     // All can be used within it: 5 minutes for ten million. Uses are written each half of it.
     let interval = (arguments.huge / USED_IN_A_SECOND).max(10);
-    let (server, figures) = server::lastseen(
+    let (server, figures) = lastseen(
         "touch",
         &database,
         &[
@@ -228,7 +235,7 @@ pub(super) fn purge(arguments: &Arguments) -> Result<Outcome> {
         let validate = data::requests("validate.tsv", gets("/api/v1/session", &filled.short))?;
         let load = Load::new(validate, &filled.short, &key)?;
         // Without anything to purge first, for comparison.
-        let (server, _) = server::lastseen("purge", &database, &["--keep-ended", "90d"])?;
+        let (server, _) = lastseen("purge", &database, &["--keep-ended", "90d"])?;
         load.look(&server, 5.0, rate)?;
         note(
             &mut outcome,
@@ -236,7 +243,7 @@ pub(super) fn purge(arguments: &Arguments) -> Result<Outcome> {
             &load.look(&server, look / 2.0, rate)?,
         )?;
         drop(server);
-        let (server, figures) = server::lastseen("purge", &database, &["--keep-ended", "1s"])?;
+        let (server, figures) = lastseen("purge", &database, &["--keep-ended", "1s"])?;
         let (looks, elapsed) = process::timed(|| -> Result<Vec<Probed>> {
             let mut looks = Vec::new();
             let patience = PATIENCE.as_secs_f64() / look;

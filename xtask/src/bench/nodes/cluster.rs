@@ -11,7 +11,7 @@ use super::super::data;
 use super::super::databases::{start_postgresql_with, stop_postgresql};
 use super::super::machine::POSTGRESQL;
 use super::super::seeded::Filled;
-use super::super::server::{self, Figures, Server};
+use super::super::server::{self, Figures, Log, Server};
 use crate::process;
 
 /// Connections that there is room for: eight nodes take eighteen each.
@@ -158,7 +158,8 @@ impl Cluster {
 
     /// A node, which has its lease where it ever gets one.
     pub(super) fn node(&self, name: &str, database: &str) -> Result<(Server, Figures)> {
-        let node = server::lastseen_over(name, &self.url(database), &["--node-name", name])?;
+        let node =
+            server::lastseen_over(name, Log::File, &self.url(database), &["--node-name", name])?;
         for _ in 0..200 {
             if node.1.get("lastseen_leased")? == Some(1.0) {
                 return Ok(node);

@@ -9,7 +9,7 @@ use super::super::contender::{Contender, gets};
 use super::super::data::{self, Request};
 use super::super::results::Outcome;
 use super::super::seeded::{self, Filled};
-use super::super::server::{self, Server, free_port};
+use super::super::server::{self, Log, Server, free_port};
 use super::super::{Arguments, Operation, load};
 use super::cluster::Cluster;
 
@@ -88,6 +88,7 @@ fn no_lease(cluster: &Cluster, filled: &Filled) -> Result<Contender> {
     let nowhere = format!("postgres://postgres@127.0.0.1:{}/{DATABASE}", free_port()?);
     let (server, _) = server::lastseen_over(
         "no-lease",
+        Log::File,
         &cluster.url(DATABASE),
         &["--database-direct", &nowhere],
     )?;
@@ -121,6 +122,7 @@ fn seed_others(cluster: &Cluster, sessions: u64) -> Result<Vec<String>> {
 fn others(cluster: &Cluster, cookies: &[String]) -> Result<Contender> {
     let server = Server::start(
         "others",
+        Log::File,
         Command::new(data::program("lastseen-bench-others"))
             .args(["--store", "postgres", "--url"])
             .arg(cluster.url(OTHERS)),
