@@ -11,8 +11,9 @@ use rusqlite::{Connection, OpenFlags, Result};
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// More than all statements of the server together, so that none is compiled twice.
 const STATEMENT_CACHE: usize = 256;
-/// The log is cut to this length, in bytes, when it begins anew: twice the pages that make it begin anew.
-const LOG_SIZE_LIMIT: i64 = 128 << 20;
+/// The log is cut to this length, in bytes, when it begins anew: four times what makes it begin anew, so that only a log
+/// that a long read has held up is cut, and made longer again by the next commits.
+const LOG_SIZE_LIMIT: i64 = 64 << 20;
 
 /// Reading and writing, by this thread alone, of a file that exists. Names are names, never addresses.
 pub(crate) fn flags() -> OpenFlags {

@@ -1,10 +1,10 @@
 //! Copies the log into the database file, beside the writer rather than in its way.
 //!
-//! Every commit appends pages to the log. This thread copies them over each time it has grown by
-//! [`PAGES_TO_COPY`]: writers and readers go on. Under steady load it never catches up entirely, and a log
-//! begins anew only once it has been copied entirely. So from [`PAGES_TO_RESTART`] on the thread makes one
-//! round after the other, each shorter than the one before, until so little is left that the writer can copy it
-//! between two groups. Meanwhile what nobody waits for waits: it is what fills the log fastest.
+//! Every commit appends pages to the log. From [`PAGES_TO_RESTART`] on this thread copies them over, while writers and
+//! readers go on. Under steady load it never catches up entirely, and a log begins anew only once it has been copied
+//! entirely. So the thread makes one round after the other, each shorter than the one before, until so little is left
+//! that the writer can copy it between two groups. Meanwhile what nobody waits for waits: it is what fills the log
+//! fastest.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use rusqlite::{Connection, DEFAULT_NAME};
 use crate::connection;
 use crate::file::Ownership;
 
-/// 16 MB. Often enough that each round is short, seldom enough that a page changed many times is copied once.
-const PAGES_TO_COPY: u64 = 4_000;
-/// 64 MB. What a restart after a crash has to read again, at most about.
-const PAGES_TO_RESTART: u64 = 16_000;
+/// 16 MB. Seldom enough that a page changed many times is copied once; often enough that the log is soon written over
+/// rather than made longer, which takes the file system twice as long to synchronize. What a start after a crash has to
+/// read again, at most about.
+const PAGES_TO_RESTART: u64 = 4_000;
 /// What the writer copies itself, with everybody who writes waiting: some milliseconds' worth.
 const SMALL_REST: u64 = 500;
 /// Rounds before a log that is to begin anew. Where so many do not bring its rest down, a reader is in the way, or the
@@ -36,8 +36,6 @@ pub(super) struct Checkpointer {
     /// Hears of each round that has ended.
     done: Receiver<()>,
     copied: Arc<AtomicU64>,
-    /// The length of the log at which to wake the thread next.
-    next_copy: u64,
     /// The length of the log from which on it is to begin anew.
     next_restart: u64,
     /// Rounds since it is to begin anew.
@@ -86,7 +84,6 @@ impl Checkpointer {
             wake,
             done,
             copied: Arc::default(),
-            next_copy: PAGES_TO_COPY,
             next_restart: PAGES_TO_RESTART,
             rounds: 0,
             heard: false,
@@ -96,9 +93,8 @@ impl Checkpointer {
 
     /// The log has `pages` now, or a round is done. True where the writer should make the log begin anew.
     pub(super) fn grown_to(&mut self, pages: u64) -> bool {
-        if pages < PAGES_TO_COPY {
+        if pages < PAGES_TO_RESTART {
             // It has begun anew.
-            self.next_copy = PAGES_TO_COPY;
             self.next_restart = PAGES_TO_RESTART;
             self.rounds = 0;
             self.heard = false;
@@ -106,10 +102,6 @@ impl Checkpointer {
             return false;
         }
         if pages < self.next_restart {
-            if pages >= self.next_copy {
-                self.next_copy = pages + PAGES_TO_COPY;
-                self.wake();
-            }
             return false;
         }
         if pages >= LONGEST_LOG {
@@ -140,8 +132,7 @@ impl Checkpointer {
     fn put_off(&mut self, pages: u64) {
         self.rounds = 0;
         self.heard = false;
-        self.next_restart = pages + PAGES_TO_COPY;
-        self.next_copy = self.next_restart;
+        self.next_restart = pages + PAGES_TO_RESTART;
     }
 
     fn wake(&self) {
@@ -195,14 +186,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_thread_is_woken_each_time_the_log_has_grown_enough() {
+    fn the_thread_is_left_alone_while_the_log_is_short() {
         let (mut checkpointer, woken, _done) = Checkpointer::new();
-        let mut reminders = 0;
         for pages in 1..PAGES_TO_RESTART {
             assert!(!checkpointer.grown_to(pages));
-            reminders += woken.try_iter().count();
         }
-        assert_eq!(reminders, 3);
+        assert!(woken.is_empty());
+        assert!(!checkpointer.grown_to(PAGES_TO_RESTART));
+        woken.try_recv().unwrap();
     }
 
     #[test]
@@ -247,7 +238,7 @@ mod tests {
         }
         assert!(!checkpointer.grown_to(PAGES_TO_RESTART));
         assert!(checkpointer.under_way().is_none());
-        assert!(!checkpointer.grown_to(PAGES_TO_RESTART + PAGES_TO_COPY));
+        assert!(!checkpointer.grown_to(2 * PAGES_TO_RESTART));
         assert!(
             checkpointer.under_way().is_some(),
             "later it is tried again"
