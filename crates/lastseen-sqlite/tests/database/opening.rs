@@ -190,3 +190,28 @@ async fn a_closed_database_is_one_file() {
     names.sort();
     assert_eq!(names, ["notes.db", "notes.db.lock"]);
 }
+
+/// How many files of a folder this process has open.
+fn open_files_in(folder: &Path) -> usize {
+    fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|file| fs::read_link(file.unwrap().path()).ok())
+        .filter(|file| file.starts_with(folder))
+        .count()
+}
+
+#[tokio::test]
+async fn a_closed_database_leaves_no_file_open_though_a_handle_to_it_is_left() {
+    let (folder, path) = folder();
+    let database = open(&path).unwrap();
+    let another = database.clone();
+    database.write(note("first")).await.unwrap();
+    assert!(open_files_in(folder.path()) > 0);
+    database.close().await;
+    assert_eq!(
+        open_files_in(folder.path()),
+        0,
+        "one that is closed later takes the locks of whoever has opened the file since"
+    );
+    drop(another);
+}
